@@ -1,0 +1,11 @@
+"""What must hold of a laboratory value beyond its contract."""
+
+from __future__ import annotations
+
+from expectations.rules import Rule, keyed
+
+SUITE: tuple[Rule, ...] = (
+    keyed("patient_key"),
+    Rule("code_is_loinc", "code RLIKE '^[0-9]{1,5}-[0-9]$'", "The code is a LOINC code.", {"code": "Hb"}),
+    Rule("value_is_not_negative", "value >= 0", "A count or concentration is not negative.", {"value": -1.0}),
+)

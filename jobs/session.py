@@ -1,0 +1,133 @@
+"""The one place where Spark starts.
+
+Delta's JARs lie beside the interpreter after `make`; elsewhere Spark fetches them by their Maven coordinates.
+On a cluster the session ships the project's own packages, so that a worker needs the interpreter and nothing of
+the checkout. Settings that a submission already carries (master, memory) are left as they are.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jobs.errors import without_values
+from jobs.settings import Settings
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+COORDINATES = ("io.delta:delta-spark_4.2_2.13:4.4.0", "io.delta:delta-storage:4.4.0")
+JARS = Path(sys.prefix) / "jars"
+
+DEFAULTS = {
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "512",
+    "spark.sql.sources.parallelPartitionDiscovery.parallelism": "4",
+    "spark.databricks.delta.snapshotPartitions": "2",
+    "spark.databricks.delta.properties.defaults.minReaderVersion": "1",
+    "spark.databricks.delta.retentionDurationCheck.enabled": "false",
+    # A commit without rows still says what its stage has consumed.
+    "spark.databricks.delta.skipRecordingEmptyCommits": "false",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    # Spark's own messages quote the data that failed; what a person needs is in our errors and the run record.
+    "spark.log.level": "OFF",
+}
+
+
+def start(settings: Settings) -> SparkSession:
+    """The session of this process, started on first use.
+
+    Raises:
+        StageFailed: Java is missing or the master cannot be reached.
+    """
+    from pyspark.sql import SparkSession
+
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    os.environ.setdefault("SPARK_LOCAL_HOSTNAME", "localhost")
+    builder = SparkSession.builder.appName("hemalake")
+    for name, value in _configuration(settings).items():
+        builder = builder.config(name, value)
+    try:
+        spark = builder.getOrCreate()
+    except Exception as error:
+        raise without_values(error) from None
+    _ship_packages(spark)
+    return spark
+
+
+def _configuration(settings: Settings) -> dict[str, str]:
+    from pyspark import SparkConf
+
+    submitted = dict(SparkConf().getAll())  # what spark-submit was given
+    wanted = {
+        **DEFAULTS,
+        "spark.master": settings.spark.master,
+        "spark.driver.memory": settings.spark.driver_memory,
+        "spark.sql.shuffle.partitions": str(settings.spark.shuffle_partitions),
+        **_jars(submitted),
+        **_s3(settings),
+        **settings.spark.conf,
+    }
+    return {name: value for name, value in wanted.items() if name not in submitted}
+
+
+def _jars(submitted: dict[str, str]) -> dict[str, str]:
+    if "spark.jars" in submitted or "spark.jars.packages" in submitted:
+        return {}
+    found = sorted(str(jar) for jar in JARS.glob("*.jar"))
+    if found:
+        return {"spark.jars": ",".join(found)}
+    return {"spark.jars.packages": ",".join(COORDINATES), "spark.jars.excludes": "org.apache.*:*,com.*:*"}
+
+
+def _s3(settings: Settings) -> dict[str, str]:
+    """What Hadoop's S3 client and Delta need, when a place of the lake is on S3."""
+    if not any(settings.zone_root(zone).startswith("s3a:") for zone in ("restricted", "curated", "released")):
+        return {}
+    found = {
+        # A conditional put makes concurrent commits safe; the default promises it for one driver only.
+        "spark.delta.logStore.s3a.impl": "io.delta.storage.GCSLogStore",
+        "spark.hadoop.fs.s3a.path.style.access": "true",
+    }
+    if settings.places.s3_endpoint:
+        found["spark.hadoop.fs.s3a.endpoint"] = settings.places.s3_endpoint
+    return found
+
+
+def _ship_packages(spark: SparkSession) -> None:
+    """Send the project's packages to the executors of a cluster, once a session."""
+    context = spark.sparkContext
+    if context.master.startswith("local") or any(f.endswith("/hemalake.zip") for f in context.listFiles):
+        return
+    root = Path(__file__).resolve().parent.parent
+    if not root.is_dir():  # running from a shipped archive already
+        return
+    archive = Path(tempfile.mkdtemp(prefix="hemalake-")) / "hemalake.zip"
+    with zipfile.ZipFile(archive, "w") as packed:
+        for package in ("jobs", "schemas", "expectations"):
+            for file in sorted((root / package).rglob("*")):
+                if file.is_file() and "__pycache__" not in file.parts:
+                    packed.write(file, file.relative_to(root))
+    context.addPyFile(str(archive))
+
+
+def in_executor(function: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
+    """Let no value out of a generator that runs in an executor: Spark writes its errors to logs and events."""
+
+    @wraps(function)
+    def guarded(*args: Any) -> Iterator[Any]:
+        try:
+            yield from function(*args)
+        except Exception as error:
+            raise without_values(error) from None
+
+    return guarded

@@ -1,0 +1,48 @@
+"""One row a crop of a cell or region: its pixels and where they are from."""
+
+from __future__ import annotations
+
+from schemas.contract import Column, Privacy, Table, Zone
+
+CROPS = Table(
+    zone=Zone.CURATED,
+    name="crops",
+    grain="one row a (cell or region, preset)",
+    key=("unit_id", "preset"),
+    scope="scan_id",
+    own_columns=(
+        Column("unit_id", "string", "The cell or region.", privacy=Privacy.PSEUDONYM),
+        Column("unit_kind", "string", "Which of the two.", values=("cell", "region")),
+        Column("preset", "string", "Name of the crop’s size and scale."),
+        Column("scan_id", "string", "The scan.", privacy=Privacy.PSEUDONYM),
+        Column("x", "int", "Left edge in the scan; may be negative.", unit="px"),
+        Column("y", "int", "Top edge in the scan; may be negative.", unit="px"),
+        Column("width", "int", "Width in the scan.", unit="px", minimum=1),
+        Column("height", "int", "Height in the scan.", unit="px", minimum=1),
+        Column("scale", "double", "Crop pixels per level-0 pixel.", unit="1", minimum=0),
+        Column("out_mpp_x", "double", "Pixel width of the crop.", unit="um", nullable=True),
+        Column("out_mpp_y", "double", "Pixel height of the crop.", unit="um", nullable=True),
+        Column("border_policy", "string", "What was done over the edge.", values=("pad",)),
+        Column(
+            "valid_fraction",
+            "double",
+            "Share of the pixels that lie in the scan.",
+            unit="1",
+            minimum=0,
+            maximum=1,
+        ),
+        Column(
+            "absent_fraction",
+            "double",
+            "Share that the scan holds no tile for.",
+            unit="1",
+            minimum=0,
+            maximum=1,
+        ),
+        Column("pixel_sha256", "string", "SHA-256 of shape and decoded pixels."),
+        Column("perceptual_hash", "bigint", "64 bits of a DCT hash, for finding duplicates."),
+        Column("encoding", "string", "Media type of the image.", values=("image/png",)),
+        Column("encoder_version", "string", "Library, version and settings that encoded it."),
+        Column("image", "binary", "The encoded image."),
+    ),
+)

@@ -1,0 +1,26 @@
+"""One row a genetic finding."""
+
+from __future__ import annotations
+
+from schemas.contract import Column, Privacy, Table, Zone
+
+GENETICS = Table(
+    zone=Zone.CURATED,
+    name="genetics",
+    grain="one row a genetic finding",
+    key=("finding_id",),
+    scope="patient_key",
+    own_columns=(
+        Column("finding_id", "string", "Keyed HMAC of the record.", privacy=Privacy.PSEUDONYM),
+        Column("patient_key", "string", "Whose it is.", privacy=Privacy.PSEUDONYM),
+        Column("gene", "string", "Gene symbol (HGNC)."),
+        Column(
+            "result",
+            "string",
+            "What was found.",
+            privacy=Privacy.SENSITIVE,
+            values=("positive", "negative", "not tested"),
+        ),
+        Column("tested", "date", "When it was tested, shifted.", nullable=True, privacy=Privacy.QUASI),
+    ),
+)

@@ -1,0 +1,47 @@
+"""What all tests share: one Spark session, settings over a temporary lake, the place of the real data."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from jobs.lake import Lake
+from jobs.settings import Crop, Places, Settings, Source, Spark
+
+
+@pytest.fixture(scope="session")
+def spark():
+    """The one Spark session of the whole run."""
+    from jobs import session
+
+    places = Places(lake="file:///nowhere", landing="file:///nowhere")
+    started = session.start(Settings(places=places, sources={}, spark=Spark(master="local[2]")))
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings of an empty lake with a key."""
+    key = tmp_path / "pseudonym.key"
+    key.write_bytes(bytes(range(32)))
+    places = Places(lake=(tmp_path / "lake").as_uri(), landing=(tmp_path / "landing").as_uri(), key=f"@{key}")
+    return Settings(places=places, sources={"helsinki": Source()}, crop=Crop())
+
+
+@pytest.fixture
+def lake(settings: Settings, spark) -> Lake:
+    """An empty lake on the shared session."""
+    return Lake(settings, spark)
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder of the real data sets; tests that ask for it are skipped where it is absent."""
+    default = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
+    folder = Path(os.environ.get("HEMALAKE_REAL_DATA", default))
+    if not folder.is_dir():
+        pytest.skip(f"no real data at {folder}; set HEMALAKE_REAL_DATA")
+    return folder

@@ -1,0 +1,115 @@
+"""The lake holds tables to their contracts, and writes what differs, once."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from jobs.errors import ContractMismatch, GateFailed, LakeTooNew, StaleOutput, UnknownTable
+from jobs.lake import Lake, contract
+from schemas.stages import JOIN
+
+KEY = {n: f"{n:032x}" for n in range(10)}
+
+
+def splits(lake: Lake, *rows: tuple[int, str]):
+    return lake.spark.createDataFrame(
+        [(KEY[n], "default", side) for n, side in rows], "patient_key string, scheme string, side string"
+    )
+
+
+def sides(lake: Lake) -> dict[str, str]:
+    return {row.patient_key: row.side for row in lake.read("curated.splits").collect()}
+
+
+def test_a_table_that_is_not_there_has_no_rows_and_no_version(lake):
+    assert lake.version("curated.splits") is None
+    assert lake.read("curated.splits").count() == 0
+
+
+def test_unknown_table_names_those_that_there_are(lake):
+    with pytest.raises(UnknownTable, match=r"curated\.crops"):
+        lake.read("curated.croppings")
+
+
+def test_writing_the_same_rows_again_makes_no_version(lake):
+    work = lake.work(JOIN)
+    first = lake.write(work, "curated.splits", splits(lake, (1, "train"), (2, "test")))
+    version = lake.version("curated.splits")
+    again = lake.write(work, "curated.splits", splits(lake, (2, "test"), (1, "train")))
+    assert (first.inserted, again.changed) == (2, False)
+    assert lake.version("curated.splits") == version
+
+
+def test_rows_are_inserted_updated_and_deleted_by_key(lake):
+    work = lake.work(JOIN)
+    lake.write(work, "curated.splits", splits(lake, (1, "train"), (2, "test")))
+    written = lake.write(work, "curated.splits", splits(lake, (2, "train"), (3, "test")))
+    assert (written.inserted, written.updated, written.deleted) == (1, 1, 0)
+    assert sides(lake) == {KEY[1]: "train", KEY[2]: "train", KEY[3]: "test"}
+
+
+def test_changes_hold_what_came_after_a_version(lake):
+    work = lake.work(JOIN)
+    lake.write(work, "curated.splits", splits(lake, (1, "train")))
+    seen = lake.version("curated.splits")
+    lake.write(work, "curated.splits", splits(lake, (1, "train"), (2, "test")))
+    assert [row.patient_key for row in lake.changes("curated.splits", seen).collect()] == [KEY[2]]
+    assert lake.changes("curated.splits", lake.version("curated.splits")).count() == 0
+
+
+def test_a_scope_deletes_what_is_no_longer_there(lake):
+    work = lake.work(JOIN)
+    rows = lambda *cells: lake.spark.createDataFrame(  # noqa: E731
+        [(KEY[c], "plurality", KEY[s], "NGS", 1.0, 1) for c, s in cells],
+        "cell_id string, method string, scan_id string, label_code string, support double, votes int",
+    )
+    lake.write(work, "curated.consensus", rows((1, 8), (2, 8), (3, 9)))
+    written = lake.write(work, "curated.consensus", rows((1, 8)), scope=rows((0, 8)))
+    assert (written.updated, written.deleted) == (0, 1)
+    assert {row.cell_id for row in lake.read("curated.consensus").collect()} == {KEY[1], KEY[3]}
+
+
+def test_a_failing_batch_leaves_the_table_as_it_was_and_quotes_no_value(lake):
+    work = lake.work(JOIN)
+    lake.write(work, "curated.splits", splits(lake, (1, "train")))
+    version = lake.version("curated.splits")
+    with pytest.raises(GateFailed) as error:
+        lake.write(work, "curated.splits", splits(lake, (2, "Virtanen")))
+    assert "curated.splits" in str(error.value)
+    assert "Virtanen" not in str(error.value)
+    assert lake.version("curated.splits") == version
+    assert not list(lake.store.list(lake.settings.zone_root("curated") + "/_staging"))
+
+
+def test_a_frame_that_breaks_the_contract_is_refused_by_column(lake):
+    frame = splits(lake, (1, "train")).drop("side")
+    with pytest.raises(ContractMismatch, match=r"curated\.splits\.side should be string but is missing"):
+        lake.write(lake.work(JOIN), "curated.splits", frame)
+
+
+def test_tables_need_no_more_than_reader_protocol_1(lake):
+    lake.write(lake.work(JOIN), "curated.splits", splits(lake, (1, "train")))
+    log = lake.store.read(f"{lake.uri(contract('curated.splits'))}/_delta_log/{0:020d}.json")
+    protocol = next(json.loads(line)["protocol"] for line in log.splitlines() if b'"protocol"' in line)
+    assert protocol["minReaderVersion"] == 1
+
+
+def test_a_lake_of_a_newer_version_is_refused(lake):
+    lake.write(lake.work(JOIN), "curated.splits", splits(lake, (1, "train")))
+    uri = lake.uri(contract("curated.splits"))
+    lake.spark.sql(f"ALTER TABLE delta.`{uri}` SET TBLPROPERTIES ('hemalake.contract.version' = '99')")
+    with pytest.raises(LakeTooNew, match="99"):
+        lake.write(lake.work(JOIN), "curated.splits", splits(lake, (2, "train")))
+
+
+def test_rows_of_other_settings_are_not_mixed_in(lake):
+    ledger = lake.read("curated.samples").drop("stage_version", "settings_sha256")
+    lake.write(lake.work(JOIN), "curated.samples", ledger)
+    assert lake.progress(JOIN)["stage"] == "join"
+    other = replace(lake.settings, split=replace(lake.settings.split, train=0.5))
+    with pytest.raises(StaleOutput, match="--rebuild"):
+        Lake(other, lake.spark).work(JOIN)
+    assert Lake(other, lake.spark).work(JOIN, rebuild=True).rebuild
