@@ -42,9 +42,7 @@ def check(table: Table, frame: DataFrame) -> list[str]:
     return check_rules(table.full_name, frame, rules(table), structural(table))
 
 
-def check_rules(
-    name: str, frame: DataFrame, suite: tuple[Rule, ...], structure: list[Any] | None = None
-) -> list[str]:
+def check_rules(name: str, frame: DataFrame, suite: tuple[Rule, ...], structure: list[Any] | None = None) -> list[str]:
     """Validate any frame against rules, and against expectations made beforehand; raises and returns as `check`."""
     import great_expectations as gx
     import great_expectations.expectations as gxe
@@ -52,20 +50,14 @@ def check_rules(
 
     judged = {f"rule_{rule.name}": F.coalesce(F.expr(rule.holds), F.lit(True)) for rule in suite}
     expectations = list(structure or []) + [
-        gxe.ExpectColumnValuesToBeInSet(
-            column=f"rule_{rule.name}", value_set=[True], severity=rule.severity.value
-        )
+        gxe.ExpectColumnValuesToBeInSet(column=f"rule_{rule.name}", value_set=[True], severity=rule.severity.value)
         for rule in suite
     ]
     images = [column for column, kind in frame.dtypes if kind == "binary"]
     batch = _batch_definition().get_batch(
-        batch_parameters={
-            "dataframe": frame.drop(*images).withColumns(judged) if judged else frame.drop(*images)
-        }
+        batch_parameters={"dataframe": frame.drop(*images).withColumns(judged) if judged else frame.drop(*images)}
     )
-    results = batch.validate(
-        gx.ExpectationSuite(name=name, expectations=expectations), result_format="BOOLEAN_ONLY"
-    )
+    results = batch.validate(gx.ExpectationSuite(name=name, expectations=expectations), result_format="BOOLEAN_ONLY")
     failed = [_told(result.expectation_config) for result in results.results if not result.success]
     critical = [what for what, severity in failed if severity is Severity.CRITICAL]
     if critical:

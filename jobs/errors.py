@@ -140,7 +140,7 @@ def _place(error: BaseException) -> str:
     """The innermost line of our own code that the error passed through."""
     frames = [f for f in traceback.extract_tb(error.__traceback__) if "site-packages" not in f.filename]
     ours = [f for f in frames if any(part in f.filename for part in ("jobs", "expectations", "schemas"))]
-    last = (ours or frames or [None])[-1]
-    if last is None:
+    if not frames:
         return "an unknown place"
+    last = (ours or frames)[-1]
     return f"{last.filename.rsplit('/', 1)[-1]}:{last.lineno} in {last.name}"

@@ -22,6 +22,7 @@ from schemas.stages import Stage
 from schemas.tables import TABLES
 
 if TYPE_CHECKING:
+    from expectations.rules import Rule
     from pyspark.sql import Column as SparkColumn
     from pyspark.sql import DataFrame, SparkSession
 
@@ -66,6 +67,29 @@ class Work:
     def last(self, table: str) -> int | None:
         """The version of the table that the stage consumed last; None: read all of it."""
         return None if self.rebuild else self.since.get(table)
+
+
+@dataclass(frozen=True)
+class _Scope:
+    """Which rows of a table a batch owns: those it replaces or, where it has no successor for them, deletes."""
+
+    rows: DataFrame | str | None
+    keep: DataFrame | None
+
+    def marked(self, table: Table, old: DataFrame) -> DataFrame:
+        """The table's rows with `_owned`."""
+        from pyspark.sql import functions as F
+
+        if self.rows is None or isinstance(self.rows, str):
+            marked = old.withColumn("_owned", F.lit(self.rows == EVERYTHING))
+        else:
+            owned = self.rows.select(table.scope).distinct().withColumn("_owned", F.lit(True))
+            marked = old.join(F.broadcast(owned), table.scope, "left")
+        if self.keep is None:
+            return marked
+        kept = self.keep.distinct().withColumn("_kept", F.lit(True))
+        joined = marked.join(kept, list(self.keep.columns), "left")
+        return joined.withColumn("_owned", F.col("_owned") & F.col("_kept").isNull()).drop("_kept")
 
 
 class Lake:
@@ -118,11 +142,7 @@ class Lake:
             return self.read(name)
         if since >= now:
             return self.spark.createDataFrame([], self._schema(table))
-        feed = (
-            self.spark.read.format("delta")
-            .option("readChangeFeed", "true")
-            .option("startingVersion", since + 1)
-        )
+        feed = self.spark.read.format("delta").option("readChangeFeed", "true").option("startingVersion", since + 1)
         return feed.load(self.uri(table)).select(*table.names)
 
     def work(self, stage: Stage, *, rebuild: bool = False) -> Work:
@@ -145,7 +165,9 @@ class Lake:
                 lines = self.store.read(f"{log}/{version:020d}.json").splitlines()
             except StoreError:
                 return {}
-            told = next((json.loads(line)["commitInfo"] for line in lines if b'"commitInfo"' in line), {})
+            told: dict[str, Any] = next(
+                (json.loads(line)["commitInfo"] for line in lines if b'"commitInfo"' in line), {}
+            )
             noted: dict[str, Any] = json.loads(told.get("userMetadata") or "{}")
             if noted.get("stage") == stage.name:
                 return noted
@@ -162,7 +184,16 @@ class Lake:
             return f"made under other settings of {', '.join(stage.settings)}"
         return ""
 
-    def write(self, work: Work, name: str, frame: DataFrame, *, scope: DataFrame | str | None = None) -> Written:
+    def write(
+        self,
+        work: Work,
+        name: str,
+        frame: DataFrame,
+        *,
+        scope: DataFrame | str | None = None,
+        keep: DataFrame | None = None,
+        staged: bool = False,
+    ) -> Written:
         """Stage a batch, run its suite, and commit what differs from the table.
 
         Args:
@@ -170,6 +201,8 @@ class Lake:
             frame: the rows, with the contract's own columns in any order.
             scope: values of the table's scope column. Rows of that scope that are not in `frame` are deleted;
                 `EVERYTHING` replaces all rows, and without a scope no row is deleted.
+            keep: keys, or part of them, of rows in the scope that stay although they are not in `frame`.
+            staged: whether `frame` is read from Parquet already, so that there is no need to stage it again.
 
         Raises:
             ContractMismatch: a column is missing, or of another type.
@@ -178,14 +211,17 @@ class Lake:
         from expectations import gate
 
         table = contract(name)
-        staging = f"{self.settings.zone_root(table.zone)}/_staging/{table.name}-{uuid.uuid4().hex}"
+        batch = self._conform(table, frame, work.stage)
+        staging = "" if staged else f"{self.settings.zone_root(table.zone)}/_staging/{table.name}-{uuid.uuid4().hex}"
         try:
-            self._conform(table, frame, work.stage).write.parquet(staging)
-            staged = self.spark.read.schema(self._schema(table)).parquet(staging)
-            work.warnings += _passed(gate.check, table, staged)
-            written = self._commit(table, staged, scope, work)
+            if staging:
+                batch.write.parquet(staging)
+                batch = self.spark.read.schema(self._schema(table)).parquet(staging)
+            work.warnings += _passed(gate.check, table, batch)
+            written = self._commit(table, batch, _Scope(scope, keep), work)
         finally:
-            self.store.delete_folder(staging)
+            if staging:
+                self.store.delete_folder(staging)
         work.written.append(written)
         return written
 
@@ -206,7 +242,7 @@ class Lake:
                 )
         return frame.select(*table.names)
 
-    def _commit(self, table: Table, staged: DataFrame, scope: DataFrame | str | None, work: Work) -> Written:
+    def _commit(self, table: Table, staged: DataFrame, scope: _Scope, work: Work) -> Written:
         note = self._note(table, work)
         if self.version(table.full_name) is None:
             self._create(table)
@@ -216,9 +252,7 @@ class Lake:
             current = self.read(table.full_name)
         changes = self._changes(table, staged, current, scope)
         counts = {row[ACTION]: row["count"] for row in changes.groupBy(ACTION).count().collect()}
-        written = Written(
-            table.full_name, *(counts.get(action, 0) for action in ("insert", "update", "delete"))
-        )
+        written = Written(table.full_name, *(counts.get(action, 0) for action in ("insert", "update", "delete")))
         if written.updated or written.deleted:
             self._merge(table, staged, changes, note)
         elif written.inserted or (note["ledger"] and note != self.progress(work.stage)):
@@ -231,7 +265,7 @@ class Lake:
         table: Table,
         staged: DataFrame,
         current: DataFrame | None,
-        scope: DataFrame | str | None,
+        scope: _Scope,
     ) -> DataFrame:
         """Key and action of each row that is to be inserted, updated or deleted."""
         from pyspark.sql import functions as F
@@ -240,11 +274,7 @@ class Lake:
         if current is None:
             return new.select(*table.key, F.lit("insert").alias(ACTION))
         old = current.select(*table.key, *_missing(table.scope, table.key), _fingerprint(table).alias("_old"))
-        if scope is None or isinstance(scope, str):
-            old = old.withColumn("_owned", F.lit(scope == EVERYTHING))
-        else:
-            owned = scope.select(table.scope).distinct().withColumn("_owned", F.lit(True))
-            old = old.join(F.broadcast(owned), table.scope, "left")
+        old = scope.marked(table, old)
         action = (
             F.when(F.col("_old").isNull(), "insert")
             .when(F.col("_new").isNull() & F.coalesce("_owned", F.lit(False)), "delete")
@@ -354,6 +384,17 @@ def contract(name: str) -> Table:
     if name not in TABLES:
         raise UnknownTable(f"no table is called {name!r}. There are: {', '.join(TABLES)}.")
     return TABLES[name]
+
+
+def checked(name: str, frame: DataFrame, rules: Sequence[Rule]) -> list[str]:
+    """Run rules on a frame; the warnings that failed.
+
+    Raises:
+        GateFailed: a critical rule failed.
+    """
+    from expectations import gate
+
+    return _passed(gate.check_rules, name, frame, tuple(rules))
 
 
 def _passed(check: Callable[..., list[str]], *batch: Any) -> list[str]:

@@ -211,9 +211,7 @@ def _build(kind: Any, raw: Any, where: str) -> Any:
         return _build(next(a for a in typing.get_args(kind) if a is not type(None)), raw, where)
     if origin is dict:
         _expect(isinstance(raw, dict), where, "a table")
-        return {
-            name: _build(typing.get_args(kind)[1], value, f"{where}.{name}") for name, value in raw.items()
-        }
+        return {name: _build(typing.get_args(kind)[1], value, f"{where}.{name}") for name, value in raw.items()}
     if origin is tuple:
         _expect(isinstance(raw, list), where, "a list")
         return tuple(_build(typing.get_args(kind)[0], value, where) for value in raw)
@@ -222,9 +220,7 @@ def _build(kind: Any, raw: Any, where: str) -> Any:
         return _build_dataclass(kind, raw, where)
     if kind is float and isinstance(raw, int) and not isinstance(raw, bool):
         return float(raw)
-    _expect(
-        isinstance(raw, kind) and not (kind is int and isinstance(raw, bool)), where, f"a {kind.__name__}"
-    )
+    _expect(isinstance(raw, kind) and not (kind is int and isinstance(raw, bool)), where, f"a {kind.__name__}")
     return raw
 
 
@@ -233,9 +229,7 @@ def _build_dataclass(kind: Any, raw: dict[str, Any], where: str) -> Any:
     known = {f.name for f in fields(kind)}
     for name in raw:
         if name not in known:
-            raise SettingsError(
-                f"unknown setting `{_dotted(where, name)}`; known here: {', '.join(sorted(known))}."
-            )
+            raise SettingsError(f"unknown setting `{_dotted(where, name)}`; known here: {', '.join(sorted(known))}.")
     for f in fields(kind):
         if f.name not in raw and f.default is MISSING and f.default_factory is MISSING:
             raise SettingsError(f"the setting `{_dotted(where, f.name)}` is missing.")
@@ -272,9 +266,7 @@ def _checked(settings: Settings) -> Settings:
         "shares that leave a test side",
     )
     _expect(1 <= crop.size <= 4096, "crop.size", "between 1 and 4096")
-    _expect(
-        len(crop.pad) == 3 and all(0 <= c <= 255 for c in crop.pad), "crop.pad", "three numbers from 0 to 255"
-    )
+    _expect(len(crop.pad) == 3 and all(0 <= c <= 255 for c in crop.pad), "crop.pad", "three numbers from 0 to 255")
     _expect(settings.release.rows_per_file > 0, "release.rows_per_file", "more than 0")
     for name, source in settings.sources.items():
         _expect(source.patients in ("named", "none"), f"sources.{name}.patients", "`named` or `none`")

@@ -10,7 +10,7 @@ import io
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -115,7 +115,7 @@ class Store:
                 stat = path.stat()
                 yield Entry(path.as_uri(), stat.st_size, str(stat.st_mtime_ns), stat.st_mtime)
 
-    def folders(self, prefix: str) -> list[str]:
+    def folders(self, prefix: str) -> Sequence[str]:
         """Names of the folders right below the URI."""
         if not _is_s3(prefix):
             root = _local(prefix)
@@ -159,9 +159,7 @@ class Store:
         place = _bucket_key(prefix.rstrip("/") + "/")
         with _s3_errors():
             for page in (
-                self._s3()
-                .get_paginator("list_objects_v2")
-                .paginate(Bucket=place["Bucket"], Prefix=place["Key"])
+                self._s3().get_paginator("list_objects_v2").paginate(Bucket=place["Bucket"], Prefix=place["Key"])
             ):
                 for item in page.get("Contents", []):
                     seconds = item["LastModified"].timestamp()
@@ -274,9 +272,7 @@ def _s3_client(endpoint: str) -> Any:
     import boto3
     from botocore.config import Config
 
-    config = Config(
-        connect_timeout=5, read_timeout=60, retries={"max_attempts": 3}, s3={"addressing_style": "path"}
-    )
+    config = Config(connect_timeout=5, read_timeout=60, retries={"max_attempts": 3}, s3={"addressing_style": "path"})
     return boto3.client("s3", endpoint_url=endpoint or None, config=config)
 
 

@@ -16,14 +16,10 @@ FILES = Table(
         Column("source", "string", "The source: the first folder of the path."),
         Column("delivery", "string", "The delivery: the second folder of the path."),
         Column("bytes", "bigint", "Size of the file.", unit="By", minimum=0),
-        Column(
-            "modified", "string", "Modification time or ETag; with the size it tells whether to read again."
-        ),
+        Column("modified", "string", "Modification time or ETag; with the size it tells whether to read again."),
         Column("content_sha256", "string", "SHA-256 of the content.", privacy=Privacy.DIRECT),
         Column("media_type", "string", "What the content is, by its own bytes."),
-        Column(
-            "role", "string", "What the file is for.", values=("image", "annotations", "records", "other")
-        ),
+        Column("role", "string", "What the file is for.", values=("image", "annotations", "records", "other")),
         Column(
             "scan_name",
             "string",
@@ -39,9 +35,7 @@ FILES = Table(
             privacy=Privacy.DIRECT,
         ),
         Column("patient_system", "string", "Who issued the patient number.", nullable=True),
-        Column(
-            "patient_number", "string", "Patient number in the header.", nullable=True, privacy=Privacy.DIRECT
-        ),
+        Column("patient_number", "string", "Patient number in the header.", nullable=True, privacy=Privacy.DIRECT),
         Column(
             "specimen_number",
             "string",
@@ -49,8 +43,6 @@ FILES = Table(
             nullable=True,
             privacy=Privacy.DIRECT,
         ),
-        Column(
-            "state", "string", "Whether the file is used.", values=("accepted", "quarantined", "superseded")
-        ),
+        Column("state", "string", "Whether the file is used.", values=("accepted", "quarantined", "superseded")),
     ),
 )

@@ -16,8 +16,6 @@ MEASUREMENTS = Table(
         Column("code", "string", "LOINC code of what was measured."),
         Column("value", "double", "The value.", privacy=Privacy.SENSITIVE),
         Column("unit", "string", "Its unit, in UCUM."),
-        Column(
-            "taken", "timestamp", "When the blood was taken, shifted, cut to the hour.", privacy=Privacy.QUASI
-        ),
+        Column("taken", "timestamp", "When the blood was taken, shifted, cut to the hour.", privacy=Privacy.QUASI),
     ),
 )

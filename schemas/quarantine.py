@@ -11,17 +11,13 @@ QUARANTINE = Table(
     key=("stage", "unit_kind", "unit_id"),
     own_columns=(
         Column("stage", "string", "The stage that held it back."),
-        Column(
-            "unit_kind", "string", "What the stage accounts for.", values=("file", "record", "annotation")
-        ),
+        Column("unit_kind", "string", "What the stage accounts for.", values=("file", "record", "annotation")),
         Column("unit_id", "string", "Which unit: path, or path and position.", privacy=Privacy.DIRECT),
         Column("source", "string", "The source that delivered it."),
         Column("delivery", "string", "The delivery that it came with."),
         Column("reason", "string", "Reason code."),
         Column("sentence", "string", "The reason in words."),
         Column("place", "string", "Where in the landing zone to look.", privacy=Privacy.DIRECT),
-        Column(
-            "resolved_by", "string", "What released it again: `partner`, or `new version`.", nullable=True
-        ),
+        Column("resolved_by", "string", "What released it again: `partner`, or `new version`.", nullable=True),
     ),
 )

@@ -11,9 +11,7 @@ SCANS = Table(
     key=("scan_id",),
     scope="scan_id",
     own_columns=(
-        Column(
-            "scan_id", "string", "Keyed HMAC of the DICOM series or of the path.", privacy=Privacy.PSEUDONYM
-        ),
+        Column("scan_id", "string", "Keyed HMAC of the DICOM series or of the path.", privacy=Privacy.PSEUDONYM),
         Column(
             "patient_key",
             "string",

@@ -15,9 +15,7 @@ SHAPES = Table(
         Column("position", "int", "Position in the file, counted from 0.", minimum=0),
         Column("source", "string", "The source that delivered it."),
         Column("delivery", "string", "The delivery that it came with."),
-        Column(
-            "scan_name", "string", "Name of the scan, as the annotation gives it.", privacy=Privacy.DIRECT
-        ),
+        Column("scan_name", "string", "Name of the scan, as the annotation gives it.", privacy=Privacy.DIRECT),
         Column("geometry_type", "string", "Kind of shape.", values=("point", "box", "polygon")),
         Column(
             "coordinates",

@@ -13,9 +13,7 @@ SPECIMENS = Table(
     own_columns=(
         Column("specimen_id", "string", "Keyed HMAC of the accession number.", privacy=Privacy.PSEUDONYM),
         Column("patient_key", "string", "Whose it is.", privacy=Privacy.PSEUDONYM),
-        Column(
-            "material", "string", "What was taken.", nullable=True, values=("bone marrow", "blood", "other")
-        ),
+        Column("material", "string", "What was taken.", nullable=True, values=("bone marrow", "blood", "other")),
         Column(
             "collected",
             "timestamp",

@@ -85,15 +85,16 @@ CROP = Stage(
 DEDUPLICATE = Stage(
     name="deduplicate",
     does="Find scans and cells that show the same thing, and link them.",
-    reads=("curated.crops",),
+    reads=("curated.scans", "curated.cells", "curated.crops"),
     writes=("curated.duplicates",),
     unit="crop",
-    settings=("duplicates",),
+    settings=("duplicates", "crop"),
 )
 JOIN = Stage(
     name="join",
     does="Give each cell its label, specimen, diagnosis, blood count and side of the split.",
     reads=(
+        "restricted.identities",
         "curated.cells",
         "curated.votes",
         "curated.scans",

@@ -17,6 +17,7 @@ VOTES = Table(
         Column("examiner_key", "string", "Who voted.", privacy=Privacy.PSEUDONYM),
         Column("round", "int", "Round of annotation, from 1.", minimum=1),
         Column("label_code", "string", "For which class."),
+        Column("vocabulary", "string", "The vocabulary of the class."),
         Column("distance", "double", "From the cell’s centre to the annotation’s.", unit="px", minimum=0),
     ),
 )

@@ -1,0 +1,114 @@
+"""The `hemalake` command."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from jobs import commands
+from jobs.errors import HemalakeError, without_values
+from schemas.stages import STAGES
+
+DESCRIPTION = "From raw haematology scans and clinical records to a signed, public training set."
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; 0 when it did what it should, 1 when it failed, 2 when it was called wrongly."""
+    options = parser().parse_args(arguments)
+    try:
+        code: int = options.run(options)
+        return code
+    except KeyboardInterrupt:
+        print("hemalake: stopped; run the same command again to go on.", file=sys.stderr)
+        return 1
+    except HemalakeError as error:
+        print(f"hemalake: {error}", file=sys.stderr)
+        return error.exit_code
+    except Exception as error:
+        print(f"hemalake: {without_values(error)}", file=sys.stderr)
+        return 1
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands with their options and an example each."""
+    top = argparse.ArgumentParser(
+        prog="hemalake",
+        description=DESCRIPTION,
+        epilog="Example: hemalake demo demo    (everything, on a synthetic hospital)",
+    )
+    every = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for stage in STAGES:
+        one = _command(every, stage.name, stage.does, f"hemalake {stage.name}", commands.stage)
+        one.set_defaults(stage=stage)
+        _rebuild(one)
+    _rebuild(_command(every, "run", "Run all stages in their order.", "hemalake run", commands.run))
+    _command(
+        every, "status", "Show what is where, how much, what is held back and why, and what is stale.",
+        "hemalake status", commands.status,
+    )  # fmt: skip
+    _command(every, "report", "Say where the newest compliance report is.", "hemalake report", commands.report)
+    _review(every)
+    query = _command(
+        every, "query", "SQL over the curated tables: one statement, or a shell.",
+        'hemalake query "SELECT label_code, count(*) FROM curated.samples GROUP BY 1"', commands.query,
+    )  # fmt: skip
+    query.add_argument("sql", nargs="?", help="a statement; without it a shell opens")
+    query.add_argument("--csv", action="store_true", help="print comma-separated values")
+    _demo(every)
+    return top
+
+
+def _review(every: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    review = _command(
+        every, "review", "Sign the newest release candidate, or refuse it.",
+        'hemalake review --approve --officer "A. Officer"', commands.review,
+    )  # fmt: skip
+    decision = review.add_mutually_exclusive_group()
+    decision.add_argument("--approve", action="store_true", help="sign exactly what the candidate's hash names")
+    decision.add_argument("--refuse", action="store_true", help="refuse it")
+    review.add_argument("--officer", default="", help="name of who decides")
+    review.add_argument("--comment", default="", help="a remark for the log")
+    review.add_argument("--release-sha256", default="", metavar="HASH", help="refuse to sign anything else")
+    review.add_argument("--by", default="command line", choices=("command line", "airflow"), help=argparse.SUPPRESS)
+
+
+def _demo(every: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    demo = _command(every, "demo", "Everything at once on a synthetic hospital.", "hemalake demo demo", commands.demo)
+    hospital = _command(
+        every, "demo-hospital", "Make a synthetic hospital: slides, fields, records, annotations, planted trouble.",
+        "hemalake demo-hospital hospital --patients 36 --seed 7", commands.demo_hospital,
+    )  # fmt: skip
+    for one in (demo, hospital):
+        one.add_argument("folder", type=Path, help="where to put it")
+        one.add_argument("--patients", type=int, default=36, metavar="N", help="how many patients (default 36)")
+        one.add_argument("--seed", type=int, default=7, metavar="S", help="another seed, another hospital (default 7)")
+    airflow = _command(
+        every, "airflow", "Start Airflow on a lake, and say what to click.", "hemalake airflow demo", commands.airflow
+    )
+    airflow.add_argument("folder", type=Path, help="folder of hemalake.toml; Airflow keeps its own files beside it")
+
+
+def _command(
+    every: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    does: str,
+    example: str,
+    run: Callable[[argparse.Namespace], int],
+) -> argparse.ArgumentParser:
+    one = every.add_parser(name, help=does, description=does, epilog=f"Example: {example}")
+    one.set_defaults(run=run)
+    one.add_argument(
+        "--settings", type=Path, default=None, metavar="FILE",
+        help="settings in TOML (default: $HEMALAKE_SETTINGS, else hemalake.toml)",
+    )  # fmt: skip
+    return one
+
+
+def _rebuild(one: argparse.ArgumentParser) -> None:
+    one.add_argument("--rebuild", action="store_true", help="do everything anew and replace what is there")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

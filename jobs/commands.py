@@ -1,0 +1,227 @@
+"""What each command does; the words that a person reads."""
+
+from __future__ import annotations
+
+import csv
+import os
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jobs.errors import UsageError
+from jobs.settings import load_settings
+from schemas.stages import STAGES, Stage
+
+if TYPE_CHECKING:
+    from jobs.lake import Lake
+    from jobs.pipeline import Outcome
+
+
+def stage(options: Namespace) -> int:
+    """Run one stage."""
+    return _run(_lake(options), [options.stage], rebuild=options.rebuild)
+
+
+def run(options: Namespace) -> int:
+    """Run all stages."""
+    return _run(_lake(options), STAGES, rebuild=options.rebuild)
+
+
+def status(options: Namespace) -> int:
+    """Show the state of the lake."""
+    from jobs.status import show
+
+    show(_lake(options))
+    return 0
+
+
+def report(options: Namespace) -> int:
+    """Print the place of the newest report."""
+    from jobs.release import stage as release
+
+    lake = _lake(options)
+    candidate = release.newest_candidate(lake)
+    if candidate is None:
+        raise UsageError("there is no release candidate yet. Run `hemalake run` first.")
+    print(f"{lake.settings.zone_root('restricted')}/reports/{candidate.candidate_id}.html")
+    return 0
+
+
+def review(options: Namespace) -> int:
+    """Show the newest candidate; sign or refuse it."""
+    from jobs.release import signoff
+    from jobs.release import stage as release
+
+    lake = _lake(options)
+    candidate = release.newest_candidate(lake)
+    if candidate is None:
+        raise UsageError("there is no release candidate to review. Run `hemalake run` first.")
+    print(f"candidate  {candidate.candidate_id}\nsha256     {candidate.release_sha256}")
+    print(f"report     {lake.settings.zone_root('restricted')}/reports/{candidate.candidate_id}.html")
+    if options.release_sha256 and options.release_sha256 != candidate.release_sha256:
+        raise UsageError("the newest candidate has another hash than the one to be signed. Read its report first.")
+    if not (options.approve or options.refuse):
+        print("Nothing was decided. Say --approve or --refuse, and --officer NAME.")
+        return 0
+    if not options.officer:
+        raise UsageError("who decides? Say --officer NAME.")
+    what = "approved" if options.approve else "refused"
+    decision = signoff.decide(lake, candidate, what, officer=options.officer, comment=options.comment, by=options.by)
+    print(f"{what} by {options.officer} (decision {decision.number}).")
+    if options.approve:
+        print("Run `hemalake release` to publish it.")
+    return 0
+
+
+def query(options: Namespace) -> int:
+    """Answer one statement, or open a shell."""
+    from jobs.query import answer
+
+    lake = _lake(options)
+    if options.sql:
+        _print_rows(*answer(lake, options.sql), as_csv=options.csv)
+        return 0
+    print("SQL over the curated tables, such as: SELECT * FROM curated.samples LIMIT 5   (an empty line ends)")
+    while line := _asked("hemalake> "):
+        try:
+            _print_rows(*answer(lake, line), as_csv=options.csv)
+        except UsageError as error:
+            print(error, file=sys.stderr)
+    return 0
+
+
+def demo_hospital(options: Namespace) -> int:
+    """Make a synthetic hospital."""
+    from jobs.hospital.build import build
+
+    with _Progress() as progress:
+        build(options.folder, patients=options.patients, seed=options.seed, progress=progress.update)
+    print(f"A hospital of {options.patients} patients is in {options.folder}; what was planted is in truth.json.")
+    return 0
+
+
+def demo(options: Namespace) -> int:
+    """Hospital, pipeline, signature, release."""
+    from jobs import demo as demonstration
+    from jobs.lake import Lake
+    from jobs.release import signoff
+    from jobs.release import stage as release
+    from schemas.stages import RELEASE
+
+    started = time.time()
+    with _Progress() as progress:
+        file = demonstration.prepare(options.folder, options.patients, options.seed, progress.update)
+    lake = Lake(load_settings(file))
+    _run(lake, STAGES)
+    candidate = release.newest_candidate(lake)
+    if candidate is not None and signoff.decision_for(lake, candidate.release_sha256) is None:
+        signoff.decide(lake, candidate, "approved", officer=demonstration.OFFICER, comment="", by="command line")
+        print(f"signed     as {demonstration.OFFICER}")
+        _run(lake, [RELEASE])
+    found = release.status(lake)
+    print(f"\nDone in {time.time() - started:.0f} s. Released: {', '.join(found['published']) or 'nothing'}")
+    print(f"  release  {lake.settings.zone_root('released')}")
+    if candidate is not None:
+        print(f"  report   {lake.settings.zone_root('restricted')}/reports/{candidate.candidate_id}.html")
+    print(f"  look     hemalake status --settings {file}")
+    return 0
+
+
+def airflow(options: Namespace) -> int:
+    """Start Airflow."""
+    from jobs.airflow import serve
+
+    return serve(options.folder)
+
+
+def _lake(options: Namespace) -> Lake:
+    from jobs.lake import Lake
+
+    return Lake(load_settings(options.settings or os.environ.get("HEMALAKE_SETTINGS", "hemalake.toml")))
+
+
+def _run(lake: Lake, stages: Sequence[Stage], *, rebuild: bool = False) -> int:
+    from jobs import pipeline
+
+    with _Progress() as progress:
+        pipeline.run(lake, stages, rebuild=rebuild, told=_tell, starting=lambda stage: progress.say(f"{stage.name} …"))
+    return 0
+
+
+def _tell(outcome: Outcome) -> None:
+    """One line a stage, and one a warning."""
+    if outcome.skipped or not (outcome.changed or any(account.came for account in outcome.accounts)):
+        print(f"{outcome.stage.name:<12} nothing new", flush=True)
+        return
+    counts = ", ".join(
+        f"{a.came} {a.unit}{'' if a.came == 1 else 's'} in, {a.passed} out"
+        + (f", {a.held} held back" if a.held else "")
+        for a in outcome.accounts
+        if a.came
+    )
+    print(f"{outcome.stage.name:<12} {outcome.seconds:5.1f} s  {counts}", flush=True)
+    for warning in outcome.warnings:
+        print(f"{'':<12} warning: {warning}", flush=True)
+
+
+class _Progress:
+    """A line that moves on a terminal, and nothing elsewhere."""
+
+    def __enter__(self) -> _Progress:
+        from rich.console import Console
+
+        self._status = Console(stderr=True).status("starting …")
+        self._status.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._status.stop()
+
+    def say(self, text: str) -> None:
+        self._status.update(text)
+
+    def update(self, what: str, done: int, total: int) -> None:
+        self._status.update(f"{what} {done}/{total}")
+
+
+def _asked(prompt: str) -> str:
+    try:
+        return input(prompt).strip()
+    except EOFError:
+        return ""
+
+
+def _print_rows(columns: Sequence[str], rows: Sequence[Sequence[object]], *, as_csv: bool) -> None:
+    if as_csv:
+        writer = csv.writer(sys.stdout)
+        writer.writerow(columns)
+        writer.writerows(rows)
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*columns)
+    for row in rows:
+        table.add_row(*[_short(value) for value in row])
+    Console().print(table)
+
+
+def _short(value: object) -> str:
+    if isinstance(value, bytes | bytearray):
+        return f"<{len(value)} bytes>"
+    return "" if value is None else str(value)
+
+
+def settings_beside(folder: Path) -> Path:
+    """The settings in a folder.
+
+    Raises:
+        UsageError: there are none.
+    """
+    file = folder / "hemalake.toml"
+    if not file.exists():
+        raise UsageError(f"{folder} holds no hemalake.toml. Run `hemalake demo {folder}` first, or write one.")
+    return file

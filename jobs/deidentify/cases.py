@@ -1,0 +1,171 @@
+"""Patients and all that is theirs: which are affected by a change, and their clinical records, cleaned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from jobs.accounting import HELD, HELD_TYPE, held_row
+from jobs.deidentify.pseudonyms import Pseudonyms
+from jobs.deidentify.records import Record, clean_records
+from jobs.deidentify.scans import pseudonyms_of
+from jobs.frames import Row, ddl, mapped, rows_type, spread
+from jobs.lake import Lake, Work
+from schemas.reasons import Reason
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+CLINICAL = ("patients", "specimens", "diagnoses", "measurements", "genetics", "outcomes")
+CASE_SCHEMA = ddl(
+    {
+        "patient_keys": "array<string>",
+        **{name: rows_type(f"curated.{name}") for name in CLINICAL},
+        "deid_log": rows_type("curated.deid_log"),
+        "held": f"array<{HELD_TYPE}>",
+        "units": "array<string>",
+        "came": "int",
+        "passed": "int",
+    }
+)
+NOT_ABOUT_A_PATIENT = ("Organization", "Location", "Practitioner", "PractitionerRole", "Device", "Medication")
+"""FHIR resources that are about nobody; they pass, and nothing of them is kept."""
+
+
+def with_patient(lake: Lake, frame: DataFrame) -> DataFrame:
+    """The frame with `patient_id` for its patient_system and patient_number; null where nobody is known by them."""
+    from pyspark.sql import functions as F
+
+    identities = lake.read("restricted.identities").select(
+        F.col("system").alias("patient_system"), F.col("id").alias("patient_number"), "patient_id"
+    )
+    return frame.join(identities, ["patient_system", "patient_number"], "left")
+
+
+def images(lake: Lake) -> DataFrame:
+    """Every image file in use with its patient: by its header, else by the scan sheet; and the sheet's row."""
+    from pyspark.sql import functions as F
+
+    files = lake.read("restricted.files").where((F.col("role") == "image") & (F.col("state") == "accepted"))
+    sheet = (
+        lake.read("restricted.records")
+        .where((F.col("kind") == "scan") & F.col("file").isNotNull())
+        .groupBy(F.col("file").alias("path"))
+        .agg(
+            F.first("patient_system").alias("sheet_system"),
+            F.first("patient_number").alias("sheet_number"),
+            F.first("body").alias("sheet"),
+        )
+    )
+    told = files.join(sheet, "path", "left")
+    return with_patient(
+        lake,
+        told.withColumn("patient_system", F.coalesce("patient_system", "sheet_system"))
+        .withColumn("patient_number", F.coalesce("patient_number", "sheet_number"))
+        .withColumn("specimen_number", F.coalesce("specimen_number", F.get_json_object("sheet", "$.specimen"))),
+    )
+
+
+def affected_patients(lake: Lake, work: Work) -> DataFrame:
+    """patient_id of everyone of whom an id, record, identifier or image changed; all, when nothing was consumed yet."""
+    identities = lake.changes("restricted.identities", work.last("restricted.identities"))
+    found = identities.select("patient_id").union(identities.select("merged_from"))
+    for name in ("restricted.records", "restricted.identifiers"):
+        changed = lake.changes(name, work.last(name)).select("patient_system", "patient_number").distinct()
+        found = found.union(with_patient(lake, changed).select("patient_id"))
+    return found.dropna().distinct()
+
+
+def withdrawn_patients(lake: Lake) -> DataFrame:
+    """patient_id of everyone whose consent says no."""
+    from pyspark.sql import functions as F
+
+    consents = lake.read("restricted.records").where(F.col("kind") == "Consent")
+    denied = consents.where(F.get_json_object("body", "$.provision.type") == "deny")
+    return with_patient(lake, denied).select("patient_id").dropna().distinct()
+
+
+def identifiers_of_patients(lake: Lake) -> DataFrame:
+    """patient_id and `identifiers`: every value that the raw inputs name for that patient."""
+    from pyspark.sql import functions as F
+
+    known = with_patient(lake, lake.read("restricted.identifiers")).dropna(subset=["patient_id"])
+    return known.groupBy("patient_id").agg(F.sort_array(F.collect_set("value")).alias("identifiers"))
+
+
+def known_patients(lake: Lake) -> DataFrame:
+    """patient_id of everyone who is more than a number: a FHIR Patient, or the patient of an image."""
+    from pyspark.sql import functions as F
+
+    resources = with_patient(lake, lake.read("restricted.records").where(F.col("kind") == "Patient"))
+    return resources.select("patient_id").union(images(lake).select("patient_id")).dropna().distinct()
+
+
+def cleaned(lake: Lake, affected: DataFrame) -> DataFrame:
+    """One row an affected patient: the rows of every clinical table, what was held back, and the log."""
+    from pyspark.sql import functions as F
+
+    records = with_patient(lake, lake.read("restricted.records"))
+    row = F.struct("path", "position", "source", "delivery", "kind", "body")
+    bundles = records.groupBy("patient_id").agg(F.sort_array(F.collect_list(row)).alias("records"))
+    flags = withdrawn_patients(lake).withColumn("withdrawn", F.lit(True))
+    known = known_patients(lake).withColumn("known", F.lit(True))
+    cases = (
+        affected.join(bundles, "patient_id", "left").join(flags, "patient_id", "left").join(known, "patient_id", "left")
+    )
+    settings = lake.settings
+    materials = {name: source.material for name, source in settings.sources.items() if source.material}
+
+    def one_patient(case: Row) -> Iterable[Row]:
+        return [clean_case(case, pseudonyms_of(settings.key_path()), materials)]
+
+    return mapped(spread(cases), CASE_SCHEMA, one_patient)
+
+
+def clean_case(case: Row, pseudonyms: Pseudonyms, materials: Mapping[str, str]) -> Row:
+    """All records of one patient, cleaned or held back.
+
+    Args:
+        case: patient_id, records, withdrawn, known (the last two may be None, which means no).
+    """
+    records = [Record(**record) for record in case["records"] or []]
+    key = pseudonyms.key_for("patient", case["patient_id"])
+    reason = Reason.CONSENT_WITHDRAWN if case["withdrawn"] else None if case["known"] else Reason.PATIENT_MISSING
+    row: Row = {name: [] for name in (*CLINICAL, "deid_log", "held")}
+    held = [(record, reason) for record in records] if reason else []
+    if not reason:
+        found = clean_records(records, case["patient_id"], pseudonyms, materials)
+        places = {(record.path, record.position): record for record in records}
+        held = [(places[path, position], why) for path, position, why in found.held]
+        row |= {name: found.tables.get(name, []) for name in (*CLINICAL, "deid_log")}
+        row["patients"] = row["patients"] or [{"patient_key": key, "sex": None, "birth_year": None}]
+    row["held"] = [held_row("record", _unit(r), r.source, r.delivery, why) for r, why in held]
+    return row | {
+        "patient_keys": [key],
+        "units": [_unit(record) for record in records],
+        "came": len(records),
+        "passed": len(records) - len(held),
+    }
+
+
+def records_without_patient(lake: Lake) -> DataFrame:
+    """Records about a patient whom nobody knows, as units to hold back."""
+    from pyspark.sql import functions as F
+
+    records = lake.read("restricted.records").where(~F.col("kind").isin(*NOT_ABOUT_A_PATIENT))
+    lost = with_patient(lake, records).where(F.col("patient_id").isNull())
+    unit = F.concat_ws("#", "path", "position")
+    reason = Reason.PATIENT_MISSING
+    return lost.select(
+        F.lit("record").alias("unit_kind"),
+        unit.alias("unit_id"),
+        "source",
+        "delivery",
+        F.lit(reason.value).alias("reason"),
+        F.lit(reason.sentence).alias("sentence"),
+        unit.alias("place"),
+    ).select(*HELD)
+
+
+def _unit(record: Record) -> str:
+    return f"{record.path}#{record.position}"

@@ -1,0 +1,62 @@
+"""Where a file's pixel bytes lie, for the rescan: read apart from the engine, by other means."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import pydicom
+import tifffile
+
+from jobs.deidentify.rescan import Range
+
+
+def pixel_ranges(stream: BinaryIO, media_type: str) -> list[Range]:
+    """Return the byte ranges of pixel data in order; none where the file cannot be read, so that all of it is searched."""
+    stream.seek(0)
+    try:
+        if media_type == "application/dicom":
+            return list(_dicom(stream))
+        if media_type in ("image/tiff", "image/x-aperio-svs"):
+            return sorted(_tiff(stream))
+        data = stream.read()
+        return list({"image/jpeg": _jpeg, "image/png": _png, "image/bmp": _bmp}[media_type](data))
+    except Exception:
+        return []
+
+
+def _dicom(stream: BinaryIO) -> Iterator[Range]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pydicom.dcmread(stream, stop_before_pixels=True)
+    start = stream.tell()
+    stop = stream.seek(0, 2)
+    if stop > start:
+        yield Range(start + 12, stop)
+
+
+def _tiff(stream: BinaryIO) -> Iterator[Range]:
+    with tifffile.TiffFile(stream) as tiff:
+        for page in tiff.pages:
+            for offset, length in zip(page.dataoffsets, page.databytecounts, strict=True):
+                yield Range(offset, offset + length)
+
+
+def _jpeg(data: bytes) -> Iterator[Range]:
+    start = data.find(b"\xff\xda")
+    if start >= 0:
+        yield Range(start, data.rfind(b"\xff\xd9"))
+
+
+def _png(data: bytes) -> Iterator[Range]:
+    position = 8
+    while position + 8 <= len(data):
+        length = int.from_bytes(data[position : position + 4], "big")
+        if data[position + 4 : position + 8] == b"IDAT":
+            yield Range(position + 8, position + 8 + length)
+        position += 12 + length
+
+
+def _bmp(data: bytes) -> Iterator[Range]:
+    yield Range(int.from_bytes(data[10:14], "little"), len(data))

@@ -1,0 +1,215 @@
+"""One scan, from its originals to de-identified files and its row: what an executor does for each scan."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from jobs.accounting import HELD_TYPE, held_row
+from jobs.deidentify.images import deidentify_image
+from jobs.deidentify.log import log_rows
+from jobs.deidentify.pseudonyms import Pseudonyms
+from jobs.deidentify.rescan import find
+from jobs.deidentify.pixel_ranges import pixel_ranges
+from jobs.deidentify.stain import by_name, device_and_stain
+from jobs.dicom.values import is_public_device
+from jobs.errors import BadInput
+from jobs.frames import Row, ddl, rows_type
+from jobs.pixels.open import open_scan
+from jobs.pixels.reader import Reader
+from jobs.settings import Settings
+from jobs.store import Store
+from schemas.reasons import Reason
+
+SUFFIX = {"application/dicom": "dcm", "image/x-aperio-svs": "svs", "image/tiff": "tif", "image/jpeg": "jpg"}
+FIELD_TYPES = ("image/jpeg", "image/png", "image/bmp")
+SPOOL_BYTES = 64 << 20
+"""Files up to this size are cleaned in memory, larger ones on disk."""
+
+SCAN_SCHEMA = ddl(
+    {
+        "scans": rows_type("curated.scans"),
+        "regions": rows_type("curated.regions"),
+        "deid_log": rows_type("curated.deid_log"),
+        "held": f"array<{HELD_TYPE}>",
+        "scan_id": "string",
+        "paths": "array<string>",
+        "came": "int",
+    }
+)
+
+
+@lru_cache(maxsize=2)
+def pseudonyms_of(path: Path) -> Pseudonyms:
+    """The pseudonyms under the key in a file; each process reads it once, and Spark never sees it."""
+    return Pseudonyms.from_file(path)
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """A file that passed: where it lies now, relative to the curated zone."""
+
+    uri: str
+    media_type: str
+
+
+class ScanCleaner:
+    """De-identifies the files of one scan after another."""
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self._store, self._settings = store, settings
+
+    def __call__(self, row: Row) -> Iterable[Row]:
+        """Clean one scan.
+
+        Args:
+            row: scan_ref, patient_id, specimen_number, source, delivery, withdrawn, sheet (JSON or None), identifiers,
+                and files with path, content_sha256, media_type.
+
+        Returns:
+            One row of `SCAN_SCHEMA`: every file of the scan is either in the scan's `uri` or in `held`.
+        """
+        pseudonyms = pseudonyms_of(self._settings.key_path())
+        scan_id = pseudonyms.key_for("scan", row["scan_ref"])
+        log: list[Row] = []
+        held: dict[str, Reason] = {}
+        passed: dict[str, Cleaned] = {}
+        for file in row["files"]:
+            try:
+                passed[file["path"]] = self._clean(file, row, scan_id, log)
+            except BadInput as problem:
+                held[file["path"]] = problem.reason
+        scans: list[Row] = []
+        try:
+            if passed:
+                scans = [self._facts(scan_id, row, list(passed.values()), pseudonyms)]
+        except BadInput as problem:
+            held.update(dict.fromkeys(passed, problem.reason))
+        if not scans:
+            self._store.delete_folder(self._curated(f"objects/{scan_id}"))
+        yield {
+            "scans": scans,
+            "regions": [_whole(scan, pseudonyms) for scan in scans],
+            "deid_log": log,
+            "held": [held_row("file", path, row["source"], row["delivery"], reason) for path, reason in held.items()],
+            "scan_id": scan_id,
+            "paths": [file["path"] for file in row["files"]],
+            "came": len(row["files"]),
+        }
+
+    def _clean(self, file: Row, row: Row, scan_id: str, log: list[Row]) -> Cleaned:
+        if row["withdrawn"]:
+            raise BadInput(Reason.CONSENT_WITHDRAWN)
+        if not row["patient_id"]:
+            raise BadInput(Reason.PATIENT_MISSING)
+        pseudonyms = pseudonyms_of(self._settings.key_path())
+        file_key = pseudonyms.key_for("file", file["path"])
+        uri = f"objects/{scan_id}/{file_key}.{SUFFIX.get(file['media_type'], 'img')}"
+        original = f"{self._settings.zone_root('restricted')}/objects/{file['content_sha256']}"
+        with self._store.open(original) as source, tempfile.SpooledTemporaryFile(SPOOL_BYTES) as cleaned:
+            target = cast(BinaryIO, cleaned)
+            entries = deidentify_image(
+                source,
+                target,
+                media_type=file["media_type"],
+                pseudonyms=pseudonyms,
+                patient_id=row["patient_id"],
+                shift_days=pseudonyms.shift_days(row["patient_id"]),
+            )
+            if find(target, row["identifiers"] or [], pixels=pixel_ranges(target, file["media_type"])):
+                raise BadInput(Reason.IDENTIFIER_FOUND)
+            target.seek(0)
+            with self._store.writing(self._curated(uri)) as stored:
+                while chunk := target.read(1 << 20):
+                    stored.write(chunk)
+        log.extend(log_rows(file_key, entries))
+        return Cleaned(uri, file["media_type"])
+
+    def _facts(self, scan_id: str, row: Row, files: list[Cleaned], pseudonyms: Pseudonyms) -> Row:
+        """The row of `curated.scans`, read from the cleaned files and the scan sheet."""
+        sheet = json.loads(row["sheet"] or "{}")
+        streams = [self._store.open(self._curated(file.uri)) for file in files]
+        try:
+            reader = open_scan(streams)
+            device, stain = device_and_stain(streams[0]) if files[0].media_type == "application/dicom" else (None, None)
+        finally:
+            for stream in streams:
+                stream.close()
+        info = reader.info
+        serial = sheet.get("scanner_serial")
+        return {
+            "scan_id": scan_id,
+            "patient_key": pseudonyms.key_for("patient", row["patient_id"]),
+            "specimen_id": _keyed(pseudonyms, "specimen", row["source"], row["specimen_number"]),
+            "kind": "field" if files[0].media_type in FIELD_TYPES else "slide",
+            "uri": " ".join(sorted(file.uri for file in files)),
+            "width_px": reader.size[0],
+            "height_px": reader.size[1],
+            **self._pixel_size(reader, sheet, row["source"]),
+            "objective": info.objective or _number(sheet.get("objective")),
+            "scanner_vendor": info.vendor or _device(sheet.get("scanner_vendor")),
+            "scanner_model": info.model or _device(sheet.get("scanner_model")),
+            "scanner_key": _keyed(pseudonyms, "scanner", serial) or _keyed(pseudonyms, "scanner", device),
+            "site_key": pseudonyms.key_for("site", row["source"]),
+            "stain": _stain(sheet.get("stain")) or stain,
+            "stain_batch": _keyed(pseudonyms, "stain_batch", row["source"], sheet.get("stain_batch")),
+            "icc_sha256": hashlib.sha256(info.icc_profile).hexdigest() if info.icc_profile else None,
+            "codec": info.codec,
+            "lossy_source": "jpeg" in info.codec.lower(),
+            "focal_plane": info.focal_plane,
+            "optical_path": info.optical_path,
+        }
+
+    def _pixel_size(self, reader: Reader, sheet: Row, source: str) -> Row:
+        """µm per pixel and where it is from: the file, else the scan sheet, else the settings, else null and why."""
+        told = _number(sheet.get("mpp"))
+        fixed = self._settings.sources[source].mpp
+        if reader.mpp is not None:
+            return {"mpp_x": reader.mpp.x, "mpp_y": reader.mpp.y, "mpp_source": reader.mpp.source}
+        if told:
+            return {"mpp_x": told, "mpp_y": told, "mpp_source": "scan sheet"}
+        if fixed:
+            return {"mpp_x": fixed, "mpp_y": fixed, "mpp_source": "settings"}
+        return {"mpp_x": None, "mpp_y": None, "mpp_source": f"none: {reader.mpp_missing or 'the source states none'}"}
+
+    def _curated(self, relative: str) -> str:
+        return f"{self._settings.zone_root('curated')}/{relative}"
+
+
+def _whole(scan: Row, pseudonyms: Pseudonyms) -> Row:
+    """The region that is the whole scan."""
+    width, height = float(scan["width_px"]), float(scan["height_px"])
+    return {
+        "region_id": pseudonyms.key_for("region", scan["scan_id"], "0"),
+        "scan_id": scan["scan_id"],
+        "specimen_id": scan["specimen_id"],
+        "polygon": [0.0, 0.0, width, 0.0, width, height, 0.0, height],
+    }
+
+
+def _keyed(pseudonyms: Pseudonyms, kind: str, *parts: str | None) -> str | None:
+    """A pseudonym, or None where a part is missing."""
+    return pseudonyms.key_for(kind, *cast("tuple[str, ...]", parts)) if all(parts) else None
+
+
+def _number(text: Any) -> float | None:
+    try:
+        return float(text) or None
+    except (TypeError, ValueError):
+        return None
+
+
+def _device(text: Any) -> str | None:
+    """A scanner's vendor or model, as free text of a scan sheet: passes only when it is a public name."""
+    return str(text).strip() if text and is_public_device(str(text).strip()) else None
+
+
+def _stain(text: Any) -> str | None:
+    """A stain by the name that the vocabulary gives it; other text does not pass."""
+    return by_name().get(str(text or "").strip().lower())

@@ -1,0 +1,113 @@
+"""De-identify: rewrite scans and records without what identifies, then search every output for the identifiers.
+
+Work is done by patient: when a record, an id or the consent of a patient changes, that patient's scans, records and
+shapes are done anew, and nobody else's.
+
+Example:
+    $ hemalake deidentify --settings demo/hemalake.toml
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from jobs.accounting import Account, hold
+from jobs.deidentify import cases, shapes
+from jobs.deidentify.scans import SCAN_SCHEMA, ScanCleaner
+from jobs.frames import exploded, mapped, parked, spread
+from jobs.lake import EVERYTHING, Lake, Work
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+CLINICAL = ("patients", "specimens", "diagnoses", "measurements", "genetics", "outcomes")
+
+
+def run(lake: Lake, work: Work) -> list[Account]:
+    """De-identify what changed since the last run."""
+    affected = cases.affected_patients(lake, work)
+    with ExitStack() as stack:
+        patients = stack.enter_context(parked(lake, cases.cleaned(lake, affected)))
+        _write_clinical(lake, work, patients)
+        scans = stack.enter_context(parked(lake, cleaned_scans(lake, work, affected)))
+        scope = EVERYTHING if work.rebuild else scans.select("scan_id")
+        for name in ("regions", "scans"):
+            lake.write(work, f"curated.{name}", exploded(scans, name), scope=scope)
+        drawn = stack.enter_context(parked(lake, shapes.cleaned(lake, work, affected, scans)))
+        scope = EVERYTHING if work.rebuild else drawn.select("source_key")
+        lake.write(work, "curated.annotations", exploded(drawn, "annotations"), scope=scope)
+        return _close(lake, work, patients, scans, drawn)
+
+
+def cleaned_scans(lake: Lake, work: Work, affected: DataFrame) -> DataFrame:
+    """One row a scan that is new, changed, or of an affected patient, cleaned."""
+    from pyspark.sql import functions as F
+
+    images = cases.images(lake)
+    changed = lake.changes("restricted.files", work.last("restricted.files")).where(F.col("role") == "image")
+    wanted = (
+        images.join(changed.select("scan_ref").distinct(), "scan_ref", "left_semi")
+        .select("scan_ref")
+        .union(images.join(affected, "patient_id", "left_semi").select("scan_ref"))
+        .distinct()
+    )
+    files = F.sort_array(F.collect_list(F.struct("path", "content_sha256", "media_type"))).alias("files")
+    facts = [
+        F.first(c, ignorenulls=True).alias(c) for c in ("patient_id", "specimen_number", "source", "delivery", "sheet")
+    ]
+    scans = images.join(wanted, "scan_ref", "left_semi").groupBy("scan_ref").agg(files, *facts)
+    named = cases.identifiers_of_patients(lake)
+    rows = (
+        scans.join(named, "patient_id", "left")
+        .join(cases.withdrawn_patients(lake).withColumn("withdrawn", F.lit(True)), "patient_id", "left")
+        .withColumn("withdrawn", F.coalesce("withdrawn", F.lit(False)))
+    )
+    return mapped(spread(rows, 4), SCAN_SCHEMA, ScanCleaner(lake.store, lake.settings))
+
+
+def _write_clinical(lake: Lake, work: Work, patients: DataFrame) -> None:
+    from pyspark.sql import functions as F
+
+    keys = patients.select(F.explode("patient_keys").alias("patient_key")).distinct()
+    scope = EVERYTHING if work.rebuild else keys
+    for name in CLINICAL:
+        lake.write(work, f"curated.{name}", exploded(patients, name), scope=scope)
+
+
+def _close(lake: Lake, work: Work, patients: DataFrame, scans: DataFrame, drawn: DataFrame) -> list[Account]:
+    """Write quarantine and, as the stage's ledger, the log; return the accounts."""
+    from pyspark.sql import functions as F
+
+    lost = cases.records_without_patient(lake)
+    held = exploded(scans, "held").unionByName(exploded(patients, "held")).unionByName(exploded(drawn, "held"))
+    held = held.unionByName(lost)
+    considered = _considered(lake, patients, scans, drawn).unionByName(lost.select("unit_kind", "unit_id"))
+    hold(lake, work, considered, held)
+    log = exploded(scans, "deid_log").unionByName(exploded(patients, "deid_log"))
+    lake.write(work, "curated.deid_log", log, scope=EVERYTHING if work.rebuild else log.select("file_key"))
+    counts = {row.unit_kind: row["count"] for row in held.groupBy("unit_kind").count().collect()}
+    came = {
+        "file": scans.agg(F.sum("came")).first()[0] or 0,
+        "record": (patients.agg(F.sum("came")).first()[0] or 0) + lost.count(),
+        "annotation": drawn.agg(F.sum("came")).first()[0] or 0,
+    }
+    passed = {
+        "file": exploded(scans, "scans").select(F.sum(F.size(F.split("uri", " ")))).first()[0] or 0,
+        "record": patients.agg(F.sum("passed")).first()[0] or 0,
+        "annotation": exploded(drawn, "annotations").count(),
+    }
+    return [Account(unit, came[unit], passed[unit], counts.get(unit, 0)) for unit in came]
+
+
+def _considered(lake: Lake, patients: DataFrame, scans: DataFrame, drawn: DataFrame) -> DataFrame:
+    """Every unit that this run looked at."""
+    from pyspark.sql import functions as F
+
+    def unit(kind: str, frame: DataFrame) -> DataFrame:
+        return frame.select(F.lit(kind).alias("unit_kind"), F.col("unit_id"))
+
+    files = scans.select(F.explode("paths").alias("unit_id"))
+    records = patients.select(F.explode("units").alias("unit_id"))
+    annotations = drawn.select(F.explode("units").alias("unit_id"))
+    return unit("file", files).unionByName(unit("record", records)).unionByName(unit("annotation", annotations))

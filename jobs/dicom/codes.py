@@ -1,0 +1,93 @@
+"""Coded entries (PS3.3 section 8.8): a code passes when the public dictionary of its scheme knows it.
+
+The dictionary is the one of pydicom (codes of the DICOM context groups, PS3.16). Its meaning replaces the one in the
+file, where a name can stand. A SNOMED CT identifier outside of it passes when its check digit and partition are right,
+a LOINC code when its check digit is. Any other code may be a local one, which can say anything: it becomes a keyed HMAC,
+so that equal codes stay equal.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable
+from functools import cache
+from typing import NamedTuple
+
+from pydicom.sr._concepts_dict import concepts
+from pydicom.sr._snomed_dict import mapping
+
+_SNOMED = re.compile(r"[1-9]\d{5,17}")
+_LOINC = re.compile(r"\d{1,7}-\d")
+SCHEMES = frozenset({*concepts, "SRT", "SNM3", "99SDM", "I10", "I10P", "LN", "UCUM"})
+"""Designators that are public."""
+
+_MULTIPLY = (
+    (0, 1, 2, 3, 4, 5, 6, 7, 8, 9), (1, 2, 3, 4, 0, 6, 7, 8, 9, 5), (2, 3, 4, 0, 1, 7, 8, 9, 5, 6),
+    (3, 4, 0, 1, 2, 8, 9, 5, 6, 7), (4, 0, 1, 2, 3, 9, 5, 6, 7, 8), (5, 9, 8, 7, 6, 0, 4, 3, 2, 1),
+    (6, 5, 9, 8, 7, 1, 0, 4, 3, 2), (7, 6, 5, 9, 8, 2, 1, 0, 4, 3), (8, 7, 6, 5, 9, 3, 2, 1, 0, 4),
+    (9, 8, 7, 6, 5, 4, 3, 2, 1, 0),
+)  # fmt: skip
+_PERMUTE = (1, 5, 7, 6, 2, 8, 3, 0, 9, 4)
+
+
+class Code(NamedTuple):
+    """A code that may pass."""
+
+    value: str
+    scheme: str
+    meaning: str
+    public: bool
+
+
+def clean_code(value: str, scheme: str, key_for: Callable[..., str]) -> Code:
+    """Return the code with its public meaning, or a keyed stand-in for a code that no dictionary knows."""
+    meaning = public_meaning(value, scheme)
+    if meaning is not None:
+        return Code(value, scheme, meaning, True)
+    return Code(key_for("code", scheme, value)[:16], "99LOCAL", "Local code", False)
+
+
+def public_meaning(value: str, scheme: str) -> str | None:
+    """Return the meaning of a public code, the code itself where only its form is known to be right, or None."""
+    known = _meanings(scheme).get(value)
+    if known is not None:
+        return known
+    if scheme == "SRT" and value in mapping["SRT"]:
+        return _meanings("SCT").get(mapping["SRT"][value], value)
+    if scheme == "SCT" and _SNOMED.fullmatch(value) and value[-3:-1] in ("00", "10") and _verhoeff(value):
+        return value
+    if scheme == "LN" and _LOINC.fullmatch(value) and _luhn(value):
+        return value
+    return None
+
+
+@cache
+def _meanings(scheme: str) -> dict[str, str]:
+    entries = concepts.get(scheme, {})
+    return {code: _ascii(str(named[0])) for codes in entries.values() for code, named in codes.items()}
+
+
+def _ascii(meaning: str) -> str:
+    """Spell a meaning so that it fits the 64 characters of LO in any character set."""
+    return unicodedata.normalize("NFKD", meaning).encode("ascii", "ignore").decode()[:64].strip()
+
+
+def _verhoeff(digits: str) -> bool:
+    """Whether the last digit is the Verhoeff check digit of a SNOMED CT identifier."""
+    check = 0
+    for position, digit in enumerate(reversed(digits)):
+        number = int(digit)
+        for _ in range(position % 8):
+            number = _PERMUTE[number]
+        check = _MULTIPLY[check][number]
+    return check == 0
+
+
+def _luhn(code: str) -> bool:
+    """Whether the last digit is the modulus 10 check digit of a LOINC code."""
+    total = 0
+    for position, digit in enumerate(reversed(code.replace("-", ""))):
+        doubled = int(digit) * (2 if position % 2 else 1)
+        total += doubled - 9 if doubled > 9 else doubled
+    return total % 10 == 0

@@ -1,0 +1,120 @@
+"""Values of DICOM attributes: what is a valid date, number or age, what it becomes, and which words are public.
+
+Formats are those of DICOM PS3.5 section 6.2. A value passes only when the whole of it has the format; a name behind a
+number does not.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime, timedelta
+from functools import cache
+from importlib import resources
+
+_DATE = re.compile(r"(\d{4})[.-]?(\d{2})[.-]?(\d{2})")
+_DATETIME = re.compile(r"(\d{4})(\d{2})?(\d{2})?(\d{2})?(?:\d{2})?(?:\d{2})?(?:\.\d{1,6})?([+-][01]\d[0-5]\d)?")
+_TIME = re.compile(r"([01]\d|2[0-3])(?::?[0-5]\d(?::?[0-6]\d(?:\.\d{1,6})?)?)?")
+_DECIMAL = re.compile(r"[+-]?(\d{1,16}\.?\d{0,16}|\.\d{1,16})([eE][+-]?\d{1,3})?")
+_INTEGER = re.compile(r"[+-]?\d{1,12}")
+_AGE = re.compile(r"(\d{3})([DWMY])")
+_OFFSET = re.compile(r"[+-][01]\d[0-5]\d")
+_VERSION = re.compile(r"[vV]?\d{1,3}(\.\d{1,5}){0,4}")
+
+OLDEST = 89
+"""Ages above this many years are given as one group, 090Y (HIPAA safe harbour, 45 CFR 164.514(b)(2)(i)(C))."""
+_PER_YEAR = {"D": 365.25, "W": 52.18, "M": 12.0, "Y": 1.0}
+
+
+def shift_date(value: str, days: int) -> str | None:
+    """Move a DA value by whole days; None when it is no date."""
+    match = _DATE.fullmatch(value)
+    if match is None:
+        return None
+    try:
+        day = date(int(match[1]), int(match[2]), int(match[3])) + timedelta(days=days)
+    except (ValueError, OverflowError):
+        return None
+    return f"{day.year:04d}{day.month:02d}{day.day:02d}"
+
+
+def shift_datetime(value: str, days: int) -> str | None:
+    """Move a DT value by whole days and cut it to the hour; None when it is no date and time.
+
+    A value that states only its year or month keeps that precision.
+    """
+    match = _DATETIME.fullmatch(value)
+    if match is None:
+        return None
+    year, month, day, hour, offset = match.groups()
+    try:
+        moved = datetime(int(year), int(month or 7), int(day or 1), int(hour or 0)) + timedelta(days=days)
+    except (ValueError, OverflowError):
+        return None
+    text = f"{moved.year:04d}"
+    for part, given in ((moved.month, month), (moved.day, day), (moved.hour, hour)):
+        text += f"{part:02d}" if given else ""
+    return text + ("0000" if hour else "") + (offset or "")
+
+
+def cut_time(value: str) -> str | None:
+    """Cut a TM value to the hour; None when it is no time."""
+    match = _TIME.fullmatch(value)
+    return f"{match[1]}0000" if match else None
+
+
+def group_age(value: str) -> str | None:
+    """Return an AS value, 090Y for anyone above 89 years; None when it is no age."""
+    match = _AGE.fullmatch(value)
+    if match is None:
+        return None
+    return "090Y" if int(match[1]) / _PER_YEAR[match[2]] >= OLDEST + 1 else value
+
+
+def is_decimal(value: str) -> bool:
+    """Whether a DS value is a number and nothing else."""
+    return _DECIMAL.fullmatch(value) is not None
+
+
+def is_integer(value: str) -> bool:
+    """Whether an IS value is a number and nothing else."""
+    return _INTEGER.fullmatch(value) is not None
+
+
+def is_offset(value: str) -> bool:
+    """Whether a value is an offset from UTC such as +0200."""
+    return _OFFSET.fullmatch(value) is not None
+
+
+def is_version(value: str) -> bool:
+    """Whether a value is a version number such as 1.0.5."""
+    return _VERSION.fullmatch(value) is not None
+
+
+def is_public_term(value: str) -> bool:
+    """Whether a value is a word that anyone may use: a defined term of DICOM, or too short to be a name.
+
+    Terms of up to three characters are codes such as modalities and units.
+    """
+    return value in defined_terms() or (len(value) < 4 and value.isascii() and value.upper() == value)
+
+
+def is_public_device(value: str) -> bool:
+    """Whether a value is a manufacturer or model that is on the market."""
+    return " ".join(value.lower().split()) in _devices()
+
+
+@cache
+def defined_terms() -> frozenset[str]:
+    """Defined terms and enumerated values of DICOM.
+
+    From `defined_terms.txt`: the terms that dicom3tools 1.00 (D. Clunie, BSD) validates against, the enumerations of
+    highdicom 0.27 (MIT), and a few of PS3.3 C.8.12 for whole slide microscopy.
+    """
+    text = resources.files("jobs.dicom").joinpath("defined_terms.txt").read_text("utf-8")
+    return frozenset(text.split("\n")) - {""}
+
+
+@cache
+def _devices() -> frozenset[str]:
+    text = resources.files("jobs.dicom").joinpath("devices.txt").read_text("utf-8")
+    return frozenset(" ".join(line.lower().split()) for line in text.splitlines() if line.strip())

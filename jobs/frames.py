@@ -1,0 +1,89 @@
+"""Rows on their way between executors and tables: nested rows, their schemas, and a place to park them.
+
+What an executor finds in one file or patient belongs to several tables. It comes back as one row with an array of
+structs for each table, is parked once as Parquet, and is then written table by table.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from jobs.lake import Lake, contract
+from jobs.session import in_executor
+from schemas.contract import Zone
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+Row = dict[str, Any]
+BATCH_ROWS = 128
+
+
+def row_type(table: str) -> str:
+    """The table's own columns as a Spark SQL struct type."""
+    return f"struct<{', '.join(f'{c.name}:{c.type}' for c in contract(table).own_columns)}>"
+
+
+def rows_type(table: str) -> str:
+    """An array of rows of the table, as a Spark SQL type."""
+    return f"array<{row_type(table)}>"
+
+
+def ddl(columns: dict[str, str]) -> str:
+    """Column names and Spark SQL types as a DDL string."""
+    return ", ".join(f"{name} {kind}" for name, kind in columns.items())
+
+
+def exploded(frame: DataFrame, column: str) -> DataFrame:
+    """The nested rows of a column, one a row."""
+    from pyspark.sql import functions as F
+
+    return frame.select(F.explode(column).alias("row")).select("row.*")
+
+
+def mapped(frame: DataFrame, schema: str, function: Callable[[Row], Iterable[Row]]) -> DataFrame:
+    """Apply a plain function to every row in the executors; it gives rows of `schema`.
+
+    What one row gives is passed on in Arrow batches of at most `BATCH_ROWS`, so that memory holds a few of them.
+    """
+    from pyspark.sql.pandas.types import to_arrow_schema
+    from pyspark.sql.types import StructType
+
+    arrow = to_arrow_schema(StructType.fromDDL(schema))
+
+    @in_executor
+    def in_batches(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            for row in batch.to_pylist():
+                found = iter(function(row))
+                while some := list(islice(found, BATCH_ROWS)):
+                    yield pa.RecordBatch.from_pylist(some, schema=arrow)
+
+    return frame.mapInArrow(in_batches, schema)
+
+
+def spread(frame: DataFrame, times: int = 2) -> DataFrame:
+    """The frame dealt out over the cores, so many partitions each."""
+    return frame.repartition(times * frame.sparkSession.sparkContext.defaultParallelism)
+
+
+@contextmanager
+def parked(lake: Lake, frame: DataFrame, zone: Zone = Zone.RESTRICTED) -> Iterator[DataFrame]:
+    """The frame computed once and parked as Parquet in the zone; the parking place is cleared at the end."""
+    place = f"{lake.settings.zone_root(zone)}/_staging/parked-{uuid.uuid4().hex}"
+    try:
+        frame.write.parquet(place)
+        yield lake.spark.read.schema(frame.schema).parquet(place)
+    finally:
+        lake.store.delete_folder(place)
+
+
+def empty(lake: Lake, schema: str) -> DataFrame:
+    """A frame without rows."""
+    return lake.spark.createDataFrame([], schema)

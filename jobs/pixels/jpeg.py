@@ -1,0 +1,111 @@
+"""Baseline and progressive JPEG (ITU-T T.81) of 8 bits, exactly as libjpeg-turbo decodes it without shortcuts.
+
+Its fast DCT and fast upsampling change pixels by up to 62 grey levels, so neither is used.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Literal
+
+import imagecodecs
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+
+from jobs.errors import BadInput
+from jobs.pixels.reader import PIXELS_MOST
+from schemas.reasons import Reason
+
+Colour = Literal["RGB", "YCBCR", "GRAY"]
+_SOF = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF})
+_STANDALONE = frozenset({0x01, *range(0xD0, 0xD8)})
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What the markers of a JPEG say."""
+
+    width: int
+    height: int
+    components: int
+    evidence: Colour | None
+    """Colours that APP14, JFIF or component ids state; None where all are silent."""
+
+
+def header(data: bytes) -> Header:
+    """Read the markers up to the frame header.
+
+    Raises:
+        BadInput: UNREADABLE, also for a frame of more than `PIXELS_MOST`.
+    """
+    jfif, adobe, place = False, None, 2
+    try:
+        if data[:2] != b"\xff\xd8":
+            raise BadInput(Reason.UNREADABLE)
+        while True:
+            if data[place] != 0xFF:
+                raise BadInput(Reason.UNREADABLE)
+            marker = data[place + 1]
+            if marker in _STANDALONE or marker == 0xFF:
+                place += 1 if marker == 0xFF else 2
+                continue
+            (length,) = struct.unpack_from(">H", data, place + 2)
+            if marker in _SOF:
+                return _frame(data, place + 4, jfif, adobe)
+            if marker == 0xE0 and data[place + 4 : place + 9] == b"JFIF\0":
+                jfif = True
+            elif marker == 0xEE and data[place + 4 : place + 9] == b"Adobe" and length >= 14:
+                adobe = data[place + 15]
+            place += 2 + length
+    except (IndexError, struct.error):
+        raise BadInput(Reason.UNREADABLE) from None
+
+
+def _frame(data: bytes, place: int, jfif: bool, adobe: int | None) -> Header:
+    """The frame header: precision, height, width, components with their ids."""
+    bits, height, width, components = struct.unpack_from(">BHHB", data, place)
+    if bits != 8 or not 0 < height * width <= PIXELS_MOST or components not in (1, 3):
+        raise BadInput(Reason.UNREADABLE)
+    if components == 1:
+        return Header(width, height, 1, "GRAY")
+    ids = bytes(data[place + 6 + 3 * n] for n in range(3))
+    evidence: Colour | None = None
+    if jfif or (adobe is not None and adobe > 0):
+        evidence = "YCBCR"
+    elif adobe == 0 or ids == b"RGB":
+        evidence = "RGB"
+    return Header(width, height, 3, evidence)
+
+
+def decode(data: bytes, colour: Colour, *, evidence_first: bool) -> NDArray[np.uint8]:
+    """RGB (height, width, 3) of one JPEG.
+
+    Args:
+        data: the whole stream, tables included.
+        colour: what the file around it says that the components are.
+        evidence_first: whether APP14, JFIF and component ids overrule `colour`. In TIFF the tag decides (Technical
+            Note 2); DICOM files that contradict their own stream are common, and the stream is right (PS3.5 8.2.1
+            demands that both agree).
+
+    Raises:
+        BadInput: UNREADABLE for a broken stream or another kind of JPEG.
+    """
+    found = header(data)
+    space = (evidence_first and found.evidence) or colour
+    # libjpeg takes three components without any evidence for YCbCr.
+    by_itself = found.evidence or "YCBCR"
+    try:
+        if found.components == 1 or space == by_itself:
+            return simplejpeg.decode_jpeg(data, "RGB", fastdct=False, fastupsample=False)
+        return np.asarray(imagecodecs.jpeg8_decode(data, colorspace=space, outcolorspace="RGB"))
+    except (ValueError, RuntimeError, imagecodecs.Jpeg8Error):
+        raise BadInput(Reason.UNREADABLE) from None
+
+
+def with_tables(data: bytes, tables: bytes | None) -> bytes:
+    """A stream in which the tables of an abbreviated one (TIFF tag 347) stand before its own markers."""
+    if not tables or len(tables) < 4:
+        return data
+    return tables[:-2] + data[2:]
