@@ -19,7 +19,7 @@ SUITE: tuple[Rule, ...] = (
     keyed("scanner_key"),
     keyed("stain_batch"),
     Rule("patient_is_on_one_side", "patient_sides = 1", "No patient is on two sides.", {"patient_sides": 2}),
-    Rule("duplicates_are_on_one_side", "duplicate_sides = 1", "No duplicates are on two sides.", {"duplicate_sides": 2}),
+    Rule("duplicates_are_on_one_side", "duplicate_sides = 1", "No pair is on two sides.", {"duplicate_sides": 2}),
     Rule(
         "label_names_a_folder",
         "label_code RLIKE '^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$'",

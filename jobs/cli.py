@@ -71,6 +71,7 @@ def _review(every: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     review.add_argument("--officer", default="", help="name of who decides")
     review.add_argument("--comment", default="", help="a remark for the log")
     review.add_argument("--release-sha256", default="", metavar="HASH", help="refuse to sign anything else")
+    review.add_argument("--json", action="store_true", help=argparse.SUPPRESS)
     review.add_argument("--by", default="command line", choices=("command line", "airflow"), help=argparse.SUPPRESS)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import sys
 import time
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jobs.errors import UsageError
 from jobs.settings import load_settings
@@ -56,6 +57,9 @@ def review(options: Namespace) -> int:
     from jobs.release import stage as release
 
     lake = _lake(options)
+    if options.json:
+        print(json.dumps(_waiting(release.status(lake))))
+        return 0
     candidate = release.newest_candidate(lake)
     if candidate is None:
         raise UsageError("there is no release candidate to review. Run `hemalake run` first.")
@@ -74,6 +78,16 @@ def review(options: Namespace) -> int:
     if options.approve:
         print("Run `hemalake release` to publish it.")
     return 0
+
+
+def _waiting(found: dict[str, Any]) -> dict[str, Any] | None:
+    """What Airflow shows the officer; None where there is no candidate."""
+    candidate = found["candidate"]
+    if candidate is None:
+        return None
+    shown = {name: candidate[name] for name in ("release_sha256", "cells", "patients")}
+    decided = found["decision"] and found["decision"]["decision"]
+    return {"candidate": candidate["id"], **shown, "report": found["report"], "decision": decided}
 
 
 def query(options: Namespace) -> int:

@@ -55,7 +55,7 @@ def mapped(frame: DataFrame, schema: str, function: Callable[[Row], Iterable[Row
     from pyspark.sql.pandas.types import to_arrow_schema
     from pyspark.sql.types import StructType
 
-    arrow = to_arrow_schema(StructType.fromDDL(schema))
+    arrow = to_arrow_schema(StructType.fromDDL(schema), timezone="UTC")
 
     @in_executor
     def in_batches(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -53,6 +53,7 @@ def start(settings: Settings) -> SparkSession:
 
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     os.environ.setdefault("SPARK_LOCAL_HOSTNAME", "localhost")
+    os.environ.setdefault("SPARK_CONF_DIR", str(Path(__file__).parent / "conf"))
     builder = SparkSession.builder.appName("hemalake")
     for name, value in _configuration(settings).items():
         builder = builder.config(name, value)

@@ -12,7 +12,7 @@ import os
 import tomllib
 import types
 import typing
-from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,8 @@ class Source:
     """µm per pixel of scans that state none; 0: stays null with that reason."""
     points: Points | None = None
     """How points are written, where they are in text files without a header."""
+    ignore: tuple[str, ...] = ()
+    """Files of a delivery that are kept but not read, as patterns of their path in it, such as `docs/*`."""
     settle_seconds: float = 300.0
     """A delivery without a manifest is closed once nothing in it changed for so long."""
 
@@ -93,7 +95,7 @@ class Duplicates:
 
     hash_bits: int = 8
     """Perceptual hashes that differ in at most so many bits are compared pixel by pixel."""
-    correlation: float = 0.95
+    correlation: float = 0.8
     """Least correlation over what both show."""
     overlap_share: float = 0.1
     """Least share of the area that both must show."""
@@ -253,8 +255,13 @@ def _resolved(settings: Settings, folder: Path) -> Settings:
             places[name] = (folder / places[name]).resolve().as_uri()
     if places["key"].startswith("@"):
         places["key"] = f"@{(folder / places['key'][1:]).resolve()}"
-    values = {f.name: getattr(settings, f.name) for f in fields(settings)}
-    return Settings(**{**values, "places": Places(**places)})
+    sources = {
+        name: replace(source, vocabulary=str((folder / source.vocabulary).resolve()))
+        if source.vocabulary.endswith(".csv")
+        else source
+        for name, source in settings.sources.items()
+    }
+    return replace(settings, places=Places(**places), sources=sources)
 
 
 def _checked(settings: Settings) -> Settings:

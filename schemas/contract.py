@@ -66,7 +66,9 @@ class Column:
             parts.append(f"{self.name} >= {self.minimum}")
         if self.maximum is not None:
             parts.append(f"{self.name} <= {self.maximum}")
-        return " AND ".join(parts)
+        rule = " AND ".join(parts)
+        # Delta takes a constraint that is null for violated.
+        return f"{self.name} IS NULL OR ({rule})" if rule and self.nullable else rule
 
 
 MADE_BY = (

@@ -75,7 +75,7 @@ class Cutter:
                 "out_mpp_y": row["mpp_y"],
                 "border_policy": "pad",
                 "valid_fraction": cut.valid_fraction,
-                "absent_fraction": 0.0,
+                "absent_fraction": cut.absent_fraction,
                 "features": _features(unit, row["scan_id"], cut.pixels),
             }
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from jobs.frames import Row
-from jobs.pixels.digest import luma_thumbnail, ncc, overlap
+from jobs.pixels.digest import luma, luma_thumbnail
+from jobs.pixels.overlap import ncc, overlap
 from jobs.pixels.encode import decode_png
 from jobs.settings import Duplicates
 
@@ -42,7 +43,7 @@ def compare(a: Row, b: Row, rules: Duplicates) -> Verdict | None:
             return Verdict("re-encoded", min(1.0, score), 0.0, 0.0, 1.0)
     if a["kind"] != "field" or b["kind"] != "field" or a["scale"] != b["scale"]:
         return None
-    found = overlap(_luma(first), _luma(second))
+    found = overlap(luma(first), luma(second))
     if found.score < rules.correlation or found.share < rules.overlap_share:
         return None
     return Verdict("overlapping", min(1.0, found.score), found.dx / a["scale"], found.dy / a["scale"], found.share)

@@ -28,7 +28,10 @@ CASE_SCHEMA = ddl(
         "passed": "int",
     }
 )
-NOT_ABOUT_A_PATIENT = ("Organization", "Location", "Practitioner", "PractitionerRole", "Device", "Medication")
+NOT_ABOUT_A_PATIENT = (
+    "Device", "Group", "HealthcareService", "Location", "Medication", "Organization", "Practitioner",
+    "PractitionerRole", "Provenance", "Substance",
+)  # fmt: skip
 """FHIR resources that are about nobody; they pass, and nothing of them is kept."""
 
 
@@ -81,7 +84,10 @@ def withdrawn_patients(lake: Lake) -> DataFrame:
     from pyspark.sql import functions as F
 
     consents = lake.read("restricted.records").where(F.col("kind") == "Consent")
-    denied = consents.where(F.get_json_object("body", "$.provision.type") == "deny")
+    not_in_force = F.get_json_object("body", "$.status").isin("inactive", "entered-in-error", "draft", "proposed")
+    denied = consents.where(
+        (F.get_json_object("body", "$.provision.type") == "deny") & ~F.coalesce(not_in_force, F.lit(False))
+    )
     return with_patient(lake, denied).select("patient_id").dropna().distinct()
 
 
@@ -91,6 +97,15 @@ def identifiers_of_patients(lake: Lake) -> DataFrame:
 
     known = with_patient(lake, lake.read("restricted.identifiers")).dropna(subset=["patient_id"])
     return known.groupBy("patient_id").agg(F.sort_array(F.collect_set("value")).alias("identifiers"))
+
+
+def identifiers_of_files(lake: Lake) -> DataFrame:
+    """scan_ref and `staff`: what the scan's own files name without saying whose it is, such as staff and devices."""
+    from pyspark.sql import functions as F
+
+    nobodys = lake.read("restricted.identifiers").where(F.col("patient_number") == "").select("path", "value")
+    scans = lake.read("restricted.files").where(F.col("scan_ref").isNotNull()).select("path", "scan_ref")
+    return scans.join(nobodys, "path").groupBy("scan_ref").agg(F.sort_array(F.collect_set("value")).alias("staff"))
 
 
 def known_patients(lake: Lake) -> DataFrame:

@@ -1,6 +1,8 @@
-"""Smear fields: JPEG, PNG and BMP lose everything that is not the image; the pixels stay the same compressed bytes.
+"""Smear fields: JPEG, PNG and BMP lose everything that is not the image; the pixels stay the same compressed
+bytes.
 
-The orientation of EXIF and the colour transform of an ICC profile are kept, as the picture would look different without.
+The orientation of EXIF and the colour transform of an ICC profile are kept, as the picture would look
+different without.
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_SIZES = {b"IHDR": 13, b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"pHYs": 9, b"cICP": 4}
 """Chunks of numbers, with the one length that each can have."""
 _PNG_CHUNKS = frozenset({*_PNG_SIZES, b"PLTE", b"tRNS", b"sBIT", b"IDAT", b"IEND"})
-_PNG_NAMED = frozenset({*_PNG_CHUNKS, b"tEXt", b"zTXt", b"iTXt", b"eXIf", b"iCCP", b"tIME", b"bKGD", b"hIST", b"sPLT"})
+_PNG_NAMED = frozenset(
+    {*_PNG_CHUNKS, b"tEXt", b"zTXt", b"iTXt", b"eXIf", b"iCCP", b"tIME", b"bKGD", b"hIST", b"sPLT"}
+)
 _ICC_NAME = b"ICC_PROFILE\0"
 _ICC_PART = 65519
 
@@ -186,7 +190,8 @@ def _png_pack(kind: bytes, content: bytes) -> bytes:
 
 
 def clean_bmp(data: bytes) -> tuple[bytes, list[LogEntry]]:
-    """Return an uncompressed BMP of 1 to 32 bits with header, palette and rows only; raises `BadInput` for others."""
+    """Return an uncompressed BMP of 1 to 32 bits with header, palette and rows only; raises `BadInput` for
+    others."""
     (offset, size, width, height, planes, bits, compression) = struct.unpack_from("<10xIIiiHHI", data)
     if size not in (40, 52, 56, 108, 124) or compression != 0 or bits not in (1, 4, 8, 24, 32) or width <= 0:
         raise BadInput(Reason.NOT_REWRITABLE)
@@ -221,4 +226,6 @@ def clean_bmp(data: bytes) -> tuple[bytes, list[LogEntry]]:
     )
     cleaned = header + info + palette + pixels
     differs = cleaned != data
-    return cleaned, [LogEntry("BMP", log.REMOVED, "header extensions, gaps and trailing bytes")] if differs else []
+    return cleaned, [
+        LogEntry("BMP", log.REMOVED, "header extensions, gaps and trailing bytes")
+    ] if differs else []

@@ -1,7 +1,7 @@
 """Image files in, de-identified image files out: pixels are the same bytes, what is around them is cleaned.
 
-Nothing here knows tables or Spark. Streams are seekable binary files; on an error the target holds rubbish and is to be
-discarded.
+Nothing here knows tables or Spark. Streams are seekable binary files; on an error the target holds rubbish
+and is to be discarded.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from typing import Any, BinaryIO, Protocol
 
 import pydicom
 from pydicom import config
-from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_dataset, write_file_meta_info
+from pydicom.filewriter import correct_ambiguous_vr, write_dataset, write_file_meta_info
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -133,9 +133,13 @@ def _read_header(source: BinaryIO) -> tuple[BinaryIO, FileDataset]:
         raise BadInput(Reason.UNREADABLE) from None
     if len(dataset) == 0:
         raise BadInput(Reason.UNREADABLE)
-    for tag in dataset.keys():
+    for tag in list(dataset.keys()):
         raw = dataset.get_item(tag)
-        if isinstance(raw, RawDataElement) and raw.length != _UNDEFINED and len(raw.value or b"") < raw.length:
+        if (
+            isinstance(raw, RawDataElement)
+            and raw.length != _UNDEFINED
+            and len(raw.value or b"") < raw.length
+        ):
             raise BadInput(Reason.TRUNCATED)
     return source, dataset
 
@@ -148,7 +152,8 @@ def _has_no_preamble(source: BinaryIO) -> bool:
 
 
 def _transfer_syntax(source: BinaryIO) -> tuple[str, int]:
-    """Return the transfer syntax of the file meta group and where that group ends; empty where there is none."""
+    """Return the transfer syntax of the file meta group and where that group ends; empty where there is
+    none."""
     source.seek(0)
     start = source.read(_META_MOST)
     position = 132 if start[128:132] == b"DICM" else 0
@@ -166,7 +171,7 @@ def _transfer_syntax(source: BinaryIO) -> tuple[str, int]:
 
 def _inflate(source: BinaryIO, end: int) -> BinaryIO:
     """Return the file with its dataset inflated (PS3.5 section A.5) and a transfer syntax that says so."""
-    inflated: BinaryIO = tempfile.SpooledTemporaryFile(max_size=1 << 26)  # type: ignore[assignment]
+    inflated: BinaryIO = tempfile.SpooledTemporaryFile(1 << 26)  # type: ignore[assignment]  # noqa: SIM115
     value = ExplicitVRLittleEndian.encode().ljust(20, b"\0")
     inflated.write(bytes(128) + b"DICM" + struct.pack("<HH2sH", 2, 0x0010, b"UI", len(value)) + value)
     source.seek(end)
@@ -190,7 +195,7 @@ def _refuse(dataset: FileDataset) -> None:
     in_label = {str(v).strip().upper() for v in _values(dataset, "SpecimenLabelInImage")}
     if "LABEL" in kinds or "YES" in in_label:
         raise BadInput(Reason.LABEL_IMAGE)
-    if "OVERVIEW" in kinds or "LOCALIZER" in kinds and _values(dataset, "SOPClassUID") == [_SLIDE]:
+    if "OVERVIEW" in kinds or ("LOCALIZER" in kinds and _values(dataset, "SOPClassUID") == [_SLIDE]):
         raise BadInput(Reason.OVERVIEW_IMAGE)
     classes = _values(dataset, "SOPClassUID") + _values(dataset.file_meta, "MediaStorageSOPClassUID")
     if "EncapsulatedDocument" in dataset or "DirectoryRecordSequence" in dataset:
@@ -221,7 +226,9 @@ def _layout(dataset: FileDataset) -> Layout:
     implicit, little = dataset.original_encoding
     syntax = str(dataset.file_meta.get("TransferSyntaxUID") or "")
     if not syntax:
-        syntax = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+        syntax = (
+            ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+        )
     if syntax not in UID_dictionary and syntax not in IMAGE_CODECS:
         raise BadInput(Reason.NOT_REWRITABLE)
     frames = max(1, _number(dataset, "NumberOfFrames", 1))
@@ -244,7 +251,7 @@ def _meta_entries(dataset: FileDataset) -> list[LogEntry]:
     entries = []
     if (dataset.preamble or b"").strip(b"\0"):
         entries.append(LogEntry("preamble", log.EMPTIED, "preamble"))
-    for tag in dataset.file_meta.keys():
+    for tag in list(dataset.file_meta.keys()):
         if tag not in _META_WRITTEN:
             entries.append(LogEntry(f"(0002,{tag & 0xFFFF:04x})", log.REMOVED, "file meta information"))
     return entries
@@ -267,10 +274,28 @@ def _write_header(target: BinaryIO, dataset: FileDataset, layout: Layout) -> Non
     write_file_meta_info(header, meta, enforce_standard=len(meta) == 5)
     header.is_little_endian, header.is_implicit_VR = layout.little_endian, layout.implicit
     try:
+        if not layout.implicit:
+            _make_explicit(dataset, layout.little_endian)
         write_dataset(header, dataset)
     except Exception:
         raise BadInput(Reason.UNREADABLE) from None
     target.write(bytes(128) + b"DICM" + header.getvalue())
+
+
+def _make_explicit(dataset: Dataset, little_endian: bool) -> None:
+    """Give every element that was read without a value representation its own, as some files mix both
+    encodings."""
+    unknown = False
+    for tag in list(dataset.keys()):
+        raw = dataset.get_item(tag)
+        unknown |= raw.VR is None or " or " in raw.VR
+        if raw.VR is None:
+            raw = dataset[tag]
+        if raw.VR == "SQ":
+            for item in dataset[tag].value:
+                _make_explicit(item, little_endian)
+    if unknown:
+        correct_ambiguous_vr(dataset, little_endian)
 
 
 @contextmanager

@@ -13,7 +13,8 @@ from jobs.deidentify.rescan import Range
 
 
 def pixel_ranges(stream: BinaryIO, media_type: str) -> list[Range]:
-    """Return the byte ranges of pixel data in order; none where the file cannot be read, so that all of it is searched."""
+    """Return the byte ranges of pixel data in order; none where the file cannot be read, so that all of it is
+    searched."""
     stream.seek(0)
     try:
         if media_type == "application/dicom":

@@ -1,6 +1,7 @@
 """Pseudonyms by keyed HMAC: equal things stay equal, and nobody without the key can tell which they were.
 
-HMAC-SHA256 (RFC 2104) under one key a data set. An unkeyed hash of a patient number is undone by trying all numbers.
+HMAC-SHA256 (RFC 2104) under one key a data set. An unkeyed hash of a patient number is undone by trying all
+numbers.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ class Pseudonyms:
 
     def __init__(self, key: bytes) -> None:
         if len(key) < KEY_BYTES:
-            raise SettingsError(f"The pseudonym key has fewer than {KEY_BYTES} bytes. Make one with `openssl rand`.")
+            raise SettingsError(
+                f"The pseudonym key has fewer than {KEY_BYTES} bytes. Make one with `openssl rand`."
+            )
         self._key = bytes(key)
 
     @classmethod
@@ -37,7 +40,9 @@ class Pseudonyms:
         try:
             key = Path(path).read_bytes()
         except OSError:
-            raise SettingsError("The pseudonym key file cannot be read. Check its path and permissions.") from None
+            raise SettingsError(
+                "The pseudonym key file cannot be read. Check its path and permissions."
+            ) from None
         stripped = key.rstrip(b"\r\n")
         return cls(stripped if len(stripped) >= KEY_BYTES else key)
 
@@ -45,10 +50,13 @@ class Pseudonyms:
         return "Pseudonyms(key withheld)"
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("The pseudonym key is not sent between processes: read it from its file where it is used.")
+        raise TypeError(
+            "The pseudonym key is not sent between processes: read it from its file where it is used."
+        )
 
     def key_for(self, kind: str, *parts: str) -> str:
-        """Return 32 hex digits for a thing of a kind; each part counts with its length, so no two lists collide."""
+        """Return 32 hex digits for a thing of a kind; each part counts with its length, so no two lists
+        collide."""
         return self._digest(kind, *parts).hex()[:32]
 
     def uid(self, uid: str) -> str:

@@ -156,7 +156,8 @@ class _Case:
     def result(self) -> CleanedRecords:
         """All rows, in the order of their keys."""
         rows = self.rows
-        rows["patients"].append({"patient_key": self.key, "sex": self.sex, "birth_year": self._birth_year()})
+        patient = {"patient_key": self.key, "sex": self.sex, "birth_year": self._birth_year()}
+        rows["patients"].append(patient)
         rows["specimens"].extend(self.specimens[key] for key in sorted(self.specimens))
         rows["outcomes"].extend(self._outcome())
         log: dict[tuple[str, str], dict[str, Any]] = {}
@@ -177,7 +178,7 @@ class _Case:
         return self.birth_year
 
     def _outcome(self) -> Iterator[dict[str, Any]]:
-        """Death, in days from the first specimen; censored at the last record. None if it came before."""
+        """Death, in days from the first specimen, else censored at the last record; never below 0."""
         if not self.collected or (self.dead and not self.died):
             return
         end = self.died or max(self.dated)
@@ -209,7 +210,9 @@ def _form(kind: str, body: Mapping[str, Any]) -> str:
 
 def _void(body: Mapping[str, Any]) -> bool:
     status = {code for _, code in _codings(body.get("verificationStatus"))}
-    return body.get("status") in ("entered-in-error", "cancelled") or bool(status & {"entered-in-error", "refuted"})
+    return body.get("status") in ("entered-in-error", "cancelled") or bool(
+        status & {"entered-in-error", "refuted"}
+    )
 
 
 def _drop(case: _Case, record: Record, body: Mapping[str, Any]) -> None:
@@ -233,7 +236,9 @@ def _specimen(case: _Case, record: Record, body: Mapping[str, Any]) -> None:
     if not number:
         raise BadInput(Reason.MALFORMED_RECORD)
     kinds = {code for _, code in _codings(body.get("type"))}
-    known = next((_codes("material")[code]["becomes"] for code in sorted(kinds & set(_codes("material")))), None)
+    known = next(
+        (_codes("material")[code]["becomes"] for code in sorted(kinds & set(_codes("material")))), None
+    )
     taken = _start(body.get("collection") or {}, "collected")
     row = _specimen_row(case, record.source, number.strip())
     if kinds:
@@ -282,7 +287,9 @@ def _laboratory(case: _Case, record: Record, body: Mapping[str, Any]) -> None:
     _measured(case, record, body["analyte"], body.get("value"), body.get("unit"), taken)
 
 
-def _measured(case: _Case, record: Record, code: str, value: object, unit: object, taken: datetime | None) -> None:
+def _measured(
+    case: _Case, record: Record, code: str, value: object, unit: object, taken: datetime | None
+) -> None:
     known = _codes("unit").get(str(unit or "").strip().replace("µ", "u").replace("μ", "u"))
     if known is None or taken is None:
         raise BadInput(Reason.MALFORMED_RECORD)

@@ -1,12 +1,13 @@
 """Search an output for identifiers, independently of how it was made.
 
-The search parses nothing: it looks at all bytes of a file, for every identifier as a whole, for each part of a name, and
-for ids without their separators. Letters are folded for case and accents (Müller, MÜLLER, Mueller, Muller) in UTF-8
-(composed or not), UTF-16 and Latin-1. Tokens shorter than four characters are not searched; those shorter than eight
-count only as whole tokens, and not among pixel bytes, where any short pattern turns up by chance.
+The search parses nothing: it looks at all bytes of a file, for every identifier as a whole, for each part of
+a name, and for ids without their separators. Letters are folded for case and accents (Müller, MÜLLER,
+Mueller, Muller) in UTF-8 (composed or not), UTF-16 and Latin-1. Tokens shorter than four characters are not
+searched; those shorter than eight count only as whole tokens, and not among pixel bytes, where any short
+pattern turns up by chance.
 
-Speed comes from a filter over whole blocks: four table look-ups a byte, each a bit set of eight groups of patterns, leave
-few places to look at closely.
+Speed comes from a filter over whole blocks: four table look-ups a byte, each a bit set of eight groups of
+patterns, leave few places to look at closely.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import re
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from io import BytesIO
 from typing import BinaryIO, NamedTuple
@@ -67,8 +69,8 @@ def find(
 ) -> list[Hit]:
     """Return where `data` holds any of the identifiers, in order, at most one hit a place.
 
-    `pixels` are the ranges of pixel bytes (see `pixel_ranges`), in order; `ignore` are words that do not count, such as
-    those of a vocabulary.
+    `pixels` are the ranges of pixel bytes (see `pixel_ranges`), in order; `ignore` are words that do not
+    count, such as those of a vocabulary.
     """
     finder = _finder(frozenset(identifiers), frozenset(ignore))
     stream = BytesIO(data) if isinstance(data, (bytes, bytearray, memoryview)) else data
@@ -76,7 +78,8 @@ def find(
 
 
 def find_in_text(text: str, identifiers: Iterable[str], *, ignore: Iterable[str] = ()) -> list[Hit]:
-    """Return where a text, such as the values of a table row, holds any of the identifiers; offsets are UTF-8 bytes."""
+    """Return where a text, such as the values of a table row, holds any of the identifiers; offsets are UTF-8
+    bytes."""
     return find(text.encode("utf-8", "surrogatepass"), identifiers, ignore=ignore)
 
 
@@ -86,7 +89,8 @@ def searchable(value: str) -> set[bytes]:
 
 
 def _spellings(value: str) -> Iterator[tuple[str, str]]:
-    """Yield (text, kind) for each form of an identifier: whole, parts of a name, ids and dates written otherwise."""
+    """Yield (text, kind) for each form of an identifier: whole, parts of a name, ids and dates written
+    otherwise."""
     value = value.strip()
     words = _WORD.findall(value)
     yield value, "whole"
@@ -99,8 +103,8 @@ def _spellings(value: str) -> Iterator[tuple[str, str]]:
         if date:
             year, month, day = date.groups()
             for form in (f"{day}.{month}.{year}", f"{int(day)}.{int(month)}.{year}", f"{day}/{month}/{year}",
-                         f"{month}/{day}/{year}", f"{day}{month}{year}", f"{year}-{month}-{day}", f"{year}{month}{day}",
-                         f"{year}/{month}/{day}"):  # fmt: skip
+                         f"{month}/{day}/{year}", f"{day}{month}{year}", f"{year}-{month}-{day}",
+                         f"{year}{month}{day}", f"{year}/{month}/{day}"):  # fmt: skip
                 yield form, "normalised"
         yield from ((word, "part") for word in words if word.isalpha())
     elif len(words) > 1:
@@ -124,7 +128,8 @@ def _patterns(value: str, ignore: frozenset[str]) -> set[_Pattern]:
 
 
 def _variants(text: str) -> set[str]:
-    """Spellings that fold to other bytes: with the digraphs for umlauts, or umlauts' base letters for digraphs."""
+    """Spellings that fold to other bytes: with the digraphs for umlauts, or umlauts' base letters for
+    digraphs."""
     lower = unicodedata.normalize("NFC", text).lower()
     spelled = base = lower
     for letter, digraph in _DIGRAPHS:
@@ -138,10 +143,8 @@ def _variants(text: str) -> set[str]:
 
 def _encodings(text: str) -> Iterator[tuple[bytes, bool]]:
     yield text.encode("utf-8", "surrogatepass"), False
-    try:
+    with suppress(UnicodeEncodeError):
         yield text.encode("latin-1"), False
-    except UnicodeEncodeError:
-        pass
     for name in ("utf-16-le", "utf-16-be"):
         yield text.encode(name, "surrogatepass").strip(b"\0"), True
 
@@ -160,7 +163,9 @@ def _fold_table() -> bytes:
     for code in (*range(0x41, 0x5B), *range(0xC0, 0x100)):
         letter = chr(code)
         if letter.isalpha():
-            table[code] = ord(_strip(letter) or letter.lower().encode("latin-1", "replace").decode("latin-1")[0])
+            table[code] = ord(
+                _strip(letter) or letter.lower().encode("latin-1", "replace").decode("latin-1")[0]
+            )
     return bytes(table)
 
 
@@ -184,8 +189,8 @@ _NO_POSITIONS = np.zeros(0, np.intp)
 def _fold(data: bytes) -> tuple[bytes, NDArray[np.intp]]:
     """Fold case and accents.
 
-    Letters of two bytes (UTF-8) become one, combining accents none, so that the result may be shorter: the second value
-    holds the positions in `data` of the bytes that were left out, in order.
+    Letters of two bytes (UTF-8) become one, combining accents none, so that the result may be shorter: the
+    second value holds the positions in `data` of the bytes that were left out, in order.
     """
     folded = data.translate(_FOLD)
     leads = np.frombuffer(data.translate(_LEADS), np.uint8)
@@ -230,7 +235,8 @@ class _Finder:
                 table[byte] |= group
 
     def find(self, stream: BinaryIO, pixels: Sequence[Range]) -> Iterator[Hit]:
-        """Search a stream block by block; blocks overlap by twice the longest pattern, so that none is cut."""
+        """Search a stream block by block; blocks overlap by twice the longest pattern, so that none is
+        cut."""
         if not self.patterns:
             return
         stream.seek(0)
@@ -280,7 +286,8 @@ class _Finder:
         for position in range(4):
             words |= data[places + position].astype(np.uint32) << np.uint32(8 * position)
         index = np.minimum(np.searchsorted(self.starts, words), self.starts.size - 1)
-        return places[self.starts[index] == words]
+        found: NDArray[np.intp] = places[self.starts[index] == words]
+        return found
 
 
 def _original_offsets(places: NDArray[np.intp], gone: NDArray[np.intp]) -> NDArray[np.intp]:
@@ -288,13 +295,16 @@ def _original_offsets(places: NDArray[np.intp], gone: NDArray[np.intp]) -> NDArr
     if not gone.size:
         return places
     before = gone - np.arange(gone.size)
-    return places + np.searchsorted(before, places, side="right")
+    moved: NDArray[np.intp] = np.add(places, np.searchsorted(before, places, side="right"))
+    return moved
 
 
 def _goes_on(folded: bytes, edge: int, side: int, wide: bool, block: bytes, offset: int) -> bool:
-    """Whether the token at `edge` (its start with side -1, its end with side 1) is only a part of a longer one.
+    """Whether the token at `edge` (its start with side -1, its end with side 1) is only a part of a longer
+    one.
 
-    It is where letters meet letters or digits digits, but not where a small letter meets a capital (`LehtoAnna`).
+    It is where letters meet letters or digits digits, but not where a small letter meets a capital
+    (`LehtoAnna`).
     """
     step = 2 if wide else 1
     if side < 0:

@@ -161,7 +161,7 @@ class ScanCleaner:
             "stain_batch": _keyed(pseudonyms, "stain_batch", row["source"], sheet.get("stain_batch")),
             "icc_sha256": hashlib.sha256(info.icc_profile).hexdigest() if info.icc_profile else None,
             "codec": info.codec,
-            "lossy_source": "jpeg" in info.codec.lower(),
+            "lossy_source": info.lossy,
             "focal_plane": info.focal_plane,
             "optical_path": info.optical_path,
         }

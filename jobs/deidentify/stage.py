@@ -57,9 +57,11 @@ def cleaned_scans(lake: Lake, work: Work, affected: DataFrame) -> DataFrame:
         F.first(c, ignorenulls=True).alias(c) for c in ("patient_id", "specimen_number", "source", "delivery", "sheet")
     ]
     scans = images.join(wanted, "scan_ref", "left_semi").groupBy("scan_ref").agg(files, *facts)
-    named = cases.identifiers_of_patients(lake)
+    none = F.array().cast("array<string>")
     rows = (
-        scans.join(named, "patient_id", "left")
+        scans.join(cases.identifiers_of_patients(lake), "patient_id", "left")
+        .join(cases.identifiers_of_files(lake), "scan_ref", "left")
+        .withColumn("identifiers", F.concat(F.coalesce("identifiers", none), F.coalesce("staff", none)))
         .join(cases.withdrawn_patients(lake).withColumn("withdrawn", F.lit(True)), "patient_id", "left")
         .withColumn("withdrawn", F.coalesce("withdrawn", F.lit(False)))
     )

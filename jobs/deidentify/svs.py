@@ -1,7 +1,9 @@
-"""Aperio SVS and other tiled TIFF slides: only the levels of the pyramid, and of the description only numbers.
+"""Aperio SVS and other tiled TIFF slides: only the levels of the pyramid, and of the description only
+numbers.
 
-The label, the macro and the thumbnail are pages of the same file; a page is a level when it is tiled and is level 0 made
-smaller by one factor in both directions. Aperio's ImageDescription is `<library>\\r\\n<geometry>|key = value|…`.
+The label, the macro and the thumbnail are pages of the same file; a page is a level when it is tiled and is
+level 0 made smaller by one factor in both directions. Aperio's ImageDescription is
+`<library>\\r\\n<geometry>|key = value|…`.
 """
 
 from __future__ import annotations
@@ -52,8 +54,9 @@ NUMBER_KEYS = frozenset(
 """Keys of Aperio's description whose value is a number."""
 _OTHER_KEYS = frozenset(
     {
-        "ScanScope ID", "Filename", "Title", "Time", "Time Zone", "User", "Parmset", "ImageID", "ICC Profile", "Barcode",
-        "Patient", "Accession", "SessonMode", "SessionMode", "CaseID", "BlockID", "SlideID", "Slide", "Rack", "Collection",
+        "ScanScope ID", "Filename", "Title", "Time", "Time Zone", "User", "Parmset", "ImageID", "ICC Profile",
+        "Barcode", "Patient", "Accession", "SessonMode", "SessionMode", "CaseID", "BlockID", "SlideID",
+        "Slide", "Rack", "Collection",
     }
 )  # fmt: skip
 """Keys that Aperio writes and that may be named in a log; any other could hold an identifier itself."""
@@ -124,11 +127,15 @@ def _description(page: Page, shift_days: int, path: str, entries: list[LogEntry]
         clean = _value(key, value, shift_days)
         named = key if key in NUMBER_KEYS | _OTHER_KEYS or key == "Date" else "other"
         if clean is None:
-            entries.append(LogEntry(f"{path}.ImageDescription.{named}", log.REMOVED, "value of the description"))
+            entries.append(
+                LogEntry(f"{path}.ImageDescription.{named}", log.REMOVED, "value of the description")
+            )
             continue
         if clean != value:
             done = log.SHIFTED if key == "Date" else log.GENERALISED
-            entries.append(LogEntry(f"{path}.ImageDescription.{named}", done, "dates move, times lose minutes"))
+            entries.append(
+                LogEntry(f"{path}.ImageDescription.{named}", done, "dates move, times lose minutes")
+            )
         kept.append(f"{key} = {clean}")
     return "|".join(kept).encode("ascii", "ignore")
 
@@ -178,5 +185,7 @@ def _page_entries(tiff: Tiff, levels: list[tuple[int, Page]]) -> list[LogEntry]:
             for tag in sorted(set(page.entries) - written)
         ]
         if ICC in page.entries:
-            entries.append(LogEntry(f"page[{n}].tag {ICC}", log.GENERALISED, "text, date and device taken out"))
+            entries.append(
+                LogEntry(f"page[{n}].tag {ICC}", log.GENERALISED, "text, date and device taken out")
+            )
     return entries

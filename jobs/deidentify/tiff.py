@@ -1,7 +1,7 @@
 """Read the directories of a TIFF file and write chosen ones anew (TIFF 6.0; BigTIFF with magic 43).
 
-Tiles and strips are copied compressed. Numbers of allow-listed tags are copied with their type; everything else is not
-written, so neither text nor gaps between structures come along.
+Tiles and strips are copied compressed. Numbers of allow-listed tags are copied with their type; everything
+else is not written, so neither text nor gaps between structures come along.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ SUB_IFDS, JPEG_TABLES, ICC = 330, 347, 34675
 
 NUMBERS = {
     254: 1, WIDTH: 1, LENGTH: 1, BITS: 8, COMPRESSION: 1, PHOTOMETRIC: 1, 266: 1, 274: 1, SAMPLES: 1, 278: 1,
-    282: 1, 283: 1, 284: 1, 296: 1, 317: 1, TILE_WIDTH: 1, TILE_LENGTH: 1, 338: 8, 339: 8, 530: 2, 531: 1, 532: 6,
-    32997: 1, 32998: 1,
+    282: 1, 283: 1, 284: 1, 296: 1, 317: 1, TILE_WIDTH: 1, TILE_LENGTH: 1, 338: 8, 339: 8, 530: 2,
+    531: 1, 532: 6, 32997: 1, 32998: 1,
 }  # fmt: skip
 """Tags that hold numbers which decoding or scale needs, and how many at most."""
 _COLOUR_MAP = 320
@@ -147,17 +147,22 @@ def _read_page(source: BinaryIO, order: str, big: bool, position: int, size: int
             value = _read(source, offset, length)
         entries[tag] = Entry(kind, number, value)
     (following,) = struct.unpack_from(order + word, table, count * width)
-    return Page(order, entries, entries[DESCRIPTION].value.rstrip(b"\0") if DESCRIPTION in entries else b""), following
+    return Page(
+        order, entries, entries[DESCRIPTION].value.rstrip(b"\0") if DESCRIPTION in entries else b""
+    ), following
 
 
 def write_tiff(source: BinaryIO, target: BinaryIO, tiff: Tiff, pages: Sequence[tuple[Page, bytes]]) -> None:
     """Write `pages`, each with the description it shall have (empty: none), to the seekable `target`.
 
-    Raises `CannotRewrite` for codecs whose stream cannot be cleaned, `DamagedStream` for tiles that end early.
+    Raises `CannotRewrite` for codecs whose stream cannot be cleaned, `DamagedStream` for tiles that end
+    early.
     """
     order, big = tiff.order, tiff.big
     magic = b"II" if order == "<" else b"MM"
-    target.write(magic + (struct.pack(order + "HHHQ", 43, 8, 0, 0) if big else struct.pack(order + "HI", 42, 0)))
+    target.write(
+        magic + (struct.pack(order + "HHHQ", 43, 8, 0, 0) if big else struct.pack(order + "HI", 42, 0))
+    )
     link = 8 if big else 4
     for page, description in pages:
         entries = _clean_entries(page, description)
@@ -221,7 +226,8 @@ def _plain_bytes(page: Page) -> int:
 
 
 def _write_directory(target: BinaryIO, order: str, big: bool, entries: Mapping[int, Entry], link: int) -> int:
-    """Write a directory and its values at the end, point the link before it there, return where its own link is."""
+    """Write a directory and its values at the end, point the link before it there, return where its own link
+    is."""
     word, room = ("Q", 8) if big else ("I", 4)
     table = b""
     for tag, entry in sorted(entries.items()):

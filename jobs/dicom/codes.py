@@ -1,9 +1,9 @@
 """Coded entries (PS3.3 section 8.8): a code passes when the public dictionary of its scheme knows it.
 
-The dictionary is the one of pydicom (codes of the DICOM context groups, PS3.16). Its meaning replaces the one in the
-file, where a name can stand. A SNOMED CT identifier outside of it passes when its check digit and partition are right,
-a LOINC code when its check digit is. Any other code may be a local one, which can say anything: it becomes a keyed HMAC,
-so that equal codes stay equal.
+The dictionary is the one of pydicom (codes of the DICOM context groups, PS3.16). Its meaning replaces the one
+in the file, where a name can stand. A SNOMED CT identifier outside of it passes when its check digit and
+partition are right, a LOINC code when its check digit is. Any other code may be a local one, which can say
+anything: it becomes a keyed HMAC, so that equal codes stay equal.
 """
 
 from __future__ import annotations
@@ -16,11 +16,32 @@ from typing import NamedTuple
 
 from pydicom.sr._concepts_dict import concepts
 from pydicom.sr._snomed_dict import mapping
+from pydicom.uid import UID_dictionary
 
 _SNOMED = re.compile(r"[1-9]\d{5,17}")
 _LOINC = re.compile(r"\d{1,7}-\d")
 SCHEMES = frozenset({*concepts, "SRT", "SNM3", "99SDM", "I10", "I10P", "LN", "UCUM"})
 """Designators that are public."""
+
+SCHEME_UIDS = frozenset(
+    f"2.16.840.1.113883.{arc}"
+    for arc in (
+        "6.1",
+        "6.3",
+        "6.4",
+        "6.8",
+        "6.24",
+        "6.51",
+        "6.86",
+        "6.88",
+        "6.96",
+        "6.119",
+        "6.177",
+        "6.256",
+        "3.26.1.1",
+    )
+)
+"""UIDs of public coding schemes (PS3.16 table 8-1)."""
 
 _MULTIPLY = (
     (0, 1, 2, 3, 4, 5, 6, 7, 8, 9), (1, 2, 3, 4, 0, 6, 7, 8, 9, 5), (2, 3, 4, 0, 1, 7, 8, 9, 5, 6),
@@ -40,6 +61,12 @@ class Code(NamedTuple):
     public: bool
 
 
+def is_registered(uid: str) -> bool:
+    """Whether a UID names something public: a class, a transfer syntax, a coding scheme, never an
+    instance."""
+    return uid in UID_dictionary or uid in SCHEME_UIDS
+
+
 def clean_code(value: str, scheme: str, key_for: Callable[..., str]) -> Code:
     """Return the code with its public meaning, or a keyed stand-in for a code that no dictionary knows."""
     meaning = public_meaning(value, scheme)
@@ -49,7 +76,8 @@ def clean_code(value: str, scheme: str, key_for: Callable[..., str]) -> Code:
 
 
 def public_meaning(value: str, scheme: str) -> str | None:
-    """Return the meaning of a public code, the code itself where only its form is known to be right, or None."""
+    """Return the meaning of a public code, the code itself where only its form is known to be right, or
+    None."""
     known = _meanings(scheme).get(value)
     if known is not None:
         return known

@@ -1,8 +1,8 @@
 """Take out of compressed images what is no image: comments, application segments, boxes, bytes after the end.
 
-JPEG (ITU-T T.81), JPEG-LS (T.87), JPEG 2000 (T.800) with its boxes, JPEG XL boxes (ISO 18181-2). Nothing is decoded, and
-what the decoder reads stays as it is: APP14 (Adobe's colour transform), the density fields of JFIF, the colour transform
-of JPEG-LS.
+JPEG (ITU-T T.81), JPEG-LS (T.87), JPEG 2000 (T.800) with its boxes, JPEG XL boxes (ISO 18181-2). Nothing is
+decoded, and what the decoder reads stays as it is: APP14 (Adobe's colour transform), the density fields of
+JFIF, the colour transform of JPEG-LS.
 """
 
 from __future__ import annotations
@@ -94,8 +94,8 @@ def jpeg_segments(data: bytes) -> Iterator[Segment]:
 def clean_jpeg(data: bytes, *, first: bytes = b"", whole: bool = False) -> bytes:
     """Return a JPEG or JPEG-LS stream with its image only.
 
-    `first` is put behind SOI. A missing end marker is added, or is damage when `whole` is asked for, as is a stream
-    without a scan.
+    `first` is put behind SOI. A missing end marker is added, or is damage when `whole` is asked for, as is a
+    stream without a scan.
     """
     if data[:2] != b"\xff\xd8":
         raise DamagedStream
@@ -120,14 +120,17 @@ def _keep(data: bytes, segment: Segment) -> bytes:
     if marker == APP0 and data[payload : payload + 5] == b"JFIF\0" and end - payload >= 14:
         return b"\xff\xe0\x00\x10" + data[payload : payload + 12] + b"\0\0"
     if marker == APP14 and data[payload : payload + 5] == b"Adobe" and end - payload >= 12:
-        return b"\xff\xee\x00\x0e" + data[payload : payload + 7] + bytes(4) + data[payload + 11 : payload + 12]
+        return (
+            b"\xff\xee\x00\x0e" + data[payload : payload + 7] + bytes(4) + data[payload + 11 : payload + 12]
+        )
     if marker == APP8 and data[payload : payload + 4] == b"mrfx" and end - payload == 5:
         return data[start:end]
     return b""
 
 
 def _clean_j2k(data: bytes) -> bytes:
-    """Drop the comments of a JPEG 2000 codestream; those in tile parts, whose length is stated, are blanked."""
+    """Drop the comments of a JPEG 2000 codestream; those in tile parts, whose length is stated, are
+    blanked."""
     kept = [b"\xff\x4f"]
     position = 2
     while data[position : position + 2] != b"\xff\x90":
@@ -175,7 +178,7 @@ def _clean_boxes(data: bytes, allowed: frozenset[bytes]) -> Iterator[bytes]:
             (size,) = struct.unpack_from(">Q", data, position + 8)
             header = 16
         end = position + size if size else len(data)
-        if size and size < header or end > len(data):
+        if (size and size < header) or end > len(data):
             raise DamagedStream(truncated=end > len(data))
         if kind in allowed:
             content = _clean_box(kind, data[position + header : end])

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import struct
 
+_TRANSFORMS = [f"{way}{n}" for way in ("A2B", "B2A", "B2D", "D2B") for n in range(4)]
 _KEEP = frozenset(
-    (
-        "A2B0 A2B1 A2B2 B2A0 B2A1 B2A2 B2D0 B2D1 B2D2 B2D3 D2B0 D2B1 D2B2 D2B3 "
-        "rXYZ gXYZ bXYZ rTRC gTRC bTRC kTRC wtpt bkpt chad gamt pre0 pre1 pre2 cicp lumi"
-    ).split()
-)
-_TYPES = frozenset("curv para XYZ mft1 mft2 mAB mBA sf32 mpet cicp".split())
+    {
+        *_TRANSFORMS, "rXYZ", "gXYZ", "bXYZ", "rTRC", "gTRC", "bTRC", "kTRC", "wtpt", "bkpt", "chad", "gamt",
+        "pre0", "pre1", "pre2", "cicp", "lumi",
+    }
+)  # fmt: skip
+_TYPES = frozenset({"curv", "para", "XYZ", "mft1", "mft2", "mAB", "mBA", "sf32", "mpet", "cicp"})
 _HEADER = 128
 _ZEROED = ((4, 8), (24, 36), (48, 56), (80, 128))
 """Preferred CMM; date; manufacturer and model; creator, profile ID and reserved bytes."""

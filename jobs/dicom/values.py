@@ -1,7 +1,8 @@
-"""Values of DICOM attributes: what is a valid date, number or age, what it becomes, and which words are public.
+"""Values of DICOM attributes: what is a valid date, number or age, what it becomes, and which words are
+public.
 
-Formats are those of DICOM PS3.5 section 6.2. A value passes only when the whole of it has the format; a name behind a
-number does not.
+Formats are those of DICOM PS3.5 section 6.2. A value passes only when the whole of it has the format; a name
+behind a number does not.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from functools import cache
 from importlib import resources
 
 _DATE = re.compile(r"(\d{4})[.-]?(\d{2})[.-]?(\d{2})")
-_DATETIME = re.compile(r"(\d{4})(\d{2})?(\d{2})?(\d{2})?(?:\d{2})?(?:\d{2})?(?:\.\d{1,6})?([+-][01]\d[0-5]\d)?")
+_DATETIME = re.compile(
+    r"(\d{4})(\d{2})?(\d{2})?(\d{2})?(?:\d{2})?(?:\d{2})?(?:\.\d{1,6})?([+-][01]\d[0-5]\d)?"
+)
 _TIME = re.compile(r"([01]\d|2[0-3])(?::?[0-5]\d(?::?[0-6]\d(?:\.\d{1,6})?)?)?")
 _DECIMAL = re.compile(r"[+-]?(\d{1,16}\.?\d{0,16}|\.\d{1,16})([eE][+-]?\d{1,3})?")
 _INTEGER = re.compile(r"[+-]?\d{1,12}")
@@ -21,7 +24,8 @@ _OFFSET = re.compile(r"[+-][01]\d[0-5]\d")
 _VERSION = re.compile(r"[vV]?\d{1,3}(\.\d{1,5}){0,4}")
 
 OLDEST = 89
-"""Ages above this many years are given as one group, 090Y (HIPAA safe harbour, 45 CFR 164.514(b)(2)(i)(C))."""
+"""Ages above this many years are given as one group, 090Y (HIPAA safe harbour, 45 CFR
+164.514(b)(2)(i)(C))."""
 _PER_YEAR = {"D": 365.25, "W": 52.18, "M": 12.0, "Y": 1.0}
 
 
@@ -107,8 +111,8 @@ def is_public_device(value: str) -> bool:
 def defined_terms() -> frozenset[str]:
     """Defined terms and enumerated values of DICOM.
 
-    From `defined_terms.txt`: the terms that dicom3tools 1.00 (D. Clunie, BSD) validates against, the enumerations of
-    highdicom 0.27 (MIT), and a few of PS3.3 C.8.12 for whole slide microscopy.
+    From `defined_terms.txt`: the terms that dicom3tools 1.00 (D. Clunie, BSD) validates against, the
+    enumerations of highdicom 0.27 (MIT), and a few of PS3.3 C.8.12 for whole slide microscopy.
     """
     text = resources.files("jobs.dicom").joinpath("defined_terms.txt").read_text("utf-8")
     return frozenset(text.split("\n")) - {""}

@@ -1,9 +1,9 @@
-"""Clean a DICOM dataset: every element at every depth, by the confidentiality profile where it is listed and by its value
-where it is not.
+"""Clean a DICOM dataset: every element at every depth, by the confidentiality profile where it is listed and
+by its value where it is not.
 
-What PS3.15 Table E.1-1 lists gets its action. What it does not list passes only when its value says nothing about a person:
-numbers, defined terms, public codes and devices. Dates move by whole days, times are cut to the hour, UIDs and ids become
-keyed HMACs, private elements, overlays, curves and all other text go.
+What PS3.15 Table E.1-1 lists gets its action. What it does not list passes only when its value says nothing
+about a person: numbers, defined terms, public codes and devices. Dates move by whole days, times are cut to
+the hour, UIDs and ids become keyed HMACs, private elements, overlays, curves and all other text go.
 """
 
 from __future__ import annotations
@@ -23,10 +23,9 @@ from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag, Tag
-from pydicom.uid import UID_dictionary
 
 from jobs.dicom import log, values
-from jobs.dicom.codes import SCHEMES, clean_code, public_meaning
+from jobs.dicom.codes import SCHEMES, clean_code, is_registered, public_meaning
 from jobs.dicom.icc import clean_profile
 from jobs.dicom.log import LogEntry
 from jobs.dicom.profile import Action, Do, Profile, default_profile
@@ -41,8 +40,8 @@ _TEXT = frozenset({"LO", "SH", "ST", "LT", "UT", "UC", "CS", "AE", "UR"})
 _DUMMY = {
     "PN": "REMOVED", "LO": "REMOVED", "SH": "REMOVED", "ST": "REMOVED", "LT": "REMOVED", "UT": "REMOVED",
     "UC": "REMOVED", "AE": "REMOVED", "CS": "UNKNOWN", "DA": "19000101", "DT": "19000101", "TM": "000000",
-    "AS": "000Y", "DS": "0", "IS": "0", "OB": b"\0\0", "OW": b"\0\0", "OF": bytes(4), "OD": bytes(8), "OL": bytes(4),
-    "OV": bytes(8), "UN": b"", "UR": "removed:",
+    "AS": "000Y", "DS": "0", "IS": "0", "OB": b"\0\0", "OW": b"\0\0", "OF": bytes(4), "OD": bytes(8),
+    "OL": bytes(4), "OV": bytes(8), "UN": b"", "UR": "removed:",
 }  # fmt: skip
 _IDS = {
     "AccessionNumber": ("accession", 16),
@@ -53,13 +52,17 @@ _IDS = {
     "StudyID": ("study", 16),
     "ReferencedOpticalPathIdentifier": ("optical path", 16),
 }
-"""Ids that stay linked: the kind that their HMAC is made for, and how many digits the value representation has room for."""
+"""Ids that stay linked: the kind that their HMAC is made for, and how many digits the value representation
+has room for."""
 _NUMBER = rb" *[+-]?\d{1,12}(?:\.\d{0,14})?(?:[eE][+-]?\d{1,3})? *"
 _NUMBERS = re.compile(_NUMBER + rb"(?:\\" + _NUMBER + rb")*\0?")
 """Values of DS and IS as nearly all files write them; what differs is looked at one by one."""
-_KEEP_SHORT_NUMBERS = frozenset({"OpticalPathIdentifier", "ReferencedOpticalPathIdentifier", "ContextIdentifier"})
+_KEEP_SHORT_NUMBERS = frozenset(
+    {"OpticalPathIdentifier", "ReferencedOpticalPathIdentifier", "ContextIdentifier"}
+)
 _CODE_TAGS = tuple(
-    Tag(keyword) for keyword in ("CodeValue", "LongCodeValue", "URNCodeValue", "CodingSchemeDesignator", "CodeMeaning")
+    Tag(keyword)
+    for keyword in ("CodeValue", "LongCodeValue", "URNCodeValue", "CodingSchemeDesignator", "CodeMeaning")
 )
 _CONCEPT_NAME = Tag("ConceptNameCodeSequence")
 _SPECIMEN_CONCEPT = ("121041", "DCM")
@@ -87,8 +90,8 @@ def clean(
 ) -> list[LogEntry]:
     """Clean `dataset` in place, the elements before its pixel data.
 
-    `patient_id` is the patient that the pseudonym hangs on; `site` parts the id numbers of one source from another's.
-    Returns what was done, one entry an element; what passed unlisted has none.
+    `patient_id` is the patient that the pseudonym hangs on; `site` parts the id numbers of one source from
+    another's. Returns what was done, one entry an element; what passed unlisted has none.
     """
     walker = _Walker(pseudonyms, patient_id, shift_days, site, profile or default_profile())
     walker.dataset(dataset, "", "", 0)
@@ -115,7 +118,9 @@ class _Walker:
         if any(tag in dataset for tag in _CODE_TAGS):
             self.code(dataset, path, parent)
 
-    def element(self, dataset: Dataset, tag: BaseTag, path: str, parent: str, depth: int, specimen_text: bool) -> None:
+    def element(
+        self, dataset: Dataset, tag: BaseTag, path: str, parent: str, depth: int, specimen_text: bool
+    ) -> None:
         """Decide on one element."""
         here = f"{path}({tag.group:04x},{tag.element:04x})"
         if tag.is_private:
@@ -150,7 +155,9 @@ class _Walker:
             and _count_fits(tag, len(raw.value) // size)
         )
 
-    def known(self, dataset: Dataset, tag: BaseTag, here: str, parent: str, depth: int, specimen_text: bool) -> None:
+    def known(
+        self, dataset: Dataset, tag: BaseTag, here: str, parent: str, depth: int, specimen_text: bool
+    ) -> None:
         """Decide on an element that the dictionary knows."""
         keyword = keyword_for_tag(tag)
         action = self.profile.action(tag)
@@ -214,7 +221,9 @@ class _Walker:
         else:
             self.clear(dataset, tag, here, parent, action.rule, action.code, least=_least(action))
 
-    def by_value(self, dataset: Dataset, element: DataElement, here: str, parent: str, action: Action | None) -> None:
+    def by_value(
+        self, dataset: Dataset, element: DataElement, here: str, parent: str, action: Action | None
+    ) -> None:
         """Let an element pass, changed where its kind asks for it, when each of its values may."""
         vr = str(element.VR)
         if not _has_value(element):
@@ -223,7 +232,9 @@ class _Walker:
             self.uids(dataset, element, here, action)
             return
         if not _fits_dictionary(element):
-            self.clear(dataset, element.tag, here, parent, "value representation is not the attribute's", None)
+            self.clear(
+                dataset, element.tag, here, parent, "value representation is not the attribute's", None
+            )
         elif element.keyword == "ICCProfile":
             self.profile_of_colour(dataset, element, here)
         elif " or " in vr or vr in _BULK or vr in _BINARY_SIZES:
@@ -233,20 +244,28 @@ class _Walker:
         else:
             self.strings(dataset, element, here, parent, action)
 
-    def strings(self, dataset: Dataset, element: DataElement, here: str, parent: str, action: Action | None) -> None:
+    def strings(
+        self, dataset: Dataset, element: DataElement, here: str, parent: str, action: Action | None
+    ) -> None:
         """Let the values of a text-like element pass, changed, or none of them."""
         vr = str(element.VR)
         cleaner = self.cleaner(vr, element.keyword)
         before = _strings(element)
         after = [cleaner(text) if text else "" for text in before]
+        if vr == "CS" and 0 < after.count(None) < len(after):
+            after = ["OTHER" if text is None else text for text in after]
         if None in after:
-            rule, code = _named(action, f"{_UNLISTED}: {_KINDS.get(vr, 'value')} outside of the public vocabularies")
+            rule, code = _named(
+                action, f"{_UNLISTED}: {_KINDS.get(vr, 'value')} outside of the public vocabularies"
+            )
             self.clear(dataset, element.tag, here, parent, rule, code)
             return
         self.set(dataset, element.tag, vr, after if len(after) > 1 else after[0])
         if after != before:
             done = log.SHIFTED if vr in ("DA", "DT") else log.GENERALISED
-            self.entries.append(LogEntry(here, done, *_named(action, f"{_UNLISTED}: dates move, times lose minutes")))
+            self.entries.append(
+                LogEntry(here, done, *_named(action, f"{_UNLISTED}: dates move, times lose minutes"))
+            )
         elif action is not None:
             self.entries.append(LogEntry(here, log.KEPT, action.rule, action.code))
 
@@ -266,10 +285,12 @@ class _Walker:
     def uids(self, dataset: Dataset, element: DataElement, here: str, action: Action | None) -> None:
         """Map every UID that is not a registered one."""
         before = _strings(element)
-        after = [uid if uid == "" or uid in UID_dictionary else self.pseudonyms.uid(uid) for uid in before]
+        after = [uid if uid == "" or is_registered(uid) else self.pseudonyms.uid(uid) for uid in before]
         if after != before or str(element.VR) != "UI":
             self.set(dataset, element.tag, "UI", after if len(after) > 1 else "".join(after))
-            self.entries.append(LogEntry(here, log.REPLACED, *_named(action, f"{_UNLISTED}: UID is not registered")))
+            self.entries.append(
+                LogEntry(here, log.REPLACED, *_named(action, f"{_UNLISTED}: UID is not registered"))
+            )
 
     def identifier(
         self, dataset: Dataset, element: DataElement, here: str, keyword: str, action: Action | None
@@ -290,7 +311,9 @@ class _Walker:
             self.remove(dataset, element.tag, here, "ICC profile cannot be read", None)
             return
         self.set(dataset, element.tag, "OB", cleaned + bytes(len(cleaned) % 2))
-        self.entries.append(LogEntry(here, log.GENERALISED, "text, date and device taken out of the ICC profile"))
+        self.entries.append(
+            LogEntry(here, log.GENERALISED, "text, date and device taken out of the ICC profile")
+        )
 
     def code(self, item: Dataset, path: str, parent: str) -> None:
         """Give a code item its public meaning, or a stand-in where no dictionary knows it.
@@ -311,8 +334,8 @@ class _Walker:
             tag = tag if tag and cleaned.public else _CODE_TAGS[0]
             self.set(item, tag, dictionary_VR(tag), cleaned.value)
             item.CodingSchemeDesignator, item.CodeMeaning = cleaned.scheme, cleaned.meaning
-        elif scheme in SCHEMES:
-            item.CodingSchemeDesignator = scheme
+        elif scheme in SCHEMES or parent == "CodingSchemeIdentificationSequence":
+            item.CodingSchemeDesignator = scheme if scheme in SCHEMES else "99LOCAL"
 
     def clear(
         self,
@@ -398,7 +421,8 @@ _PASSES: dict[str, Callable[[str], bool]] = {
     "SoftwareVersions": values.is_version,
     "TimezoneOffsetFromUTC": values.is_offset,
 }
-"""What decides for single attributes; the parts of a code are decided together, after their item was walked."""
+"""What decides for single attributes; the parts of a code are decided together, after their item was
+walked."""
 _KINDS = {
     "PN": "name",
     "DA": "date",
@@ -415,7 +439,8 @@ def _named(action: Action | None, otherwise: str) -> tuple[str, str | None]:
 
 
 def _least(action: Action) -> int:
-    """The type that an action treats an attribute as, at least: Z empties also what might be absent, D fills it."""
+    """The type that an action treats an attribute as, at least: Z empties also what might be absent, D fills
+    it."""
     return {Do.EMPTY: 2, Do.DUMMY: 1}.get(action.do, 3)
 
 
@@ -429,7 +454,9 @@ def _strings(element: DataElement) -> list[str]:
     if isinstance(value, (str, bytes)) or not hasattr(value, "__iter__") or element.VR == "PN":
         value = [value]
     return [
-        (v.decode("latin-1") if isinstance(v, bytes) else getattr(v, "original_string", None) or str(v)).strip()
+        (
+            v.decode("latin-1") if isinstance(v, bytes) else getattr(v, "original_string", None) or str(v)
+        ).strip()
         for v in value
     ]
 
@@ -455,7 +482,7 @@ def _is_binary(element: DataElement) -> bool:
         return _count_fits(element.tag, element.VM)
     data = bytes(element.value)[:65536].rstrip(b"\0 ")
     printable = sum(32 <= byte < 127 for byte in data)
-    return len(data) < 4 or printable < 0.7 * len(data)
+    return len(data) < 4 or printable < (0.7 if vr == "OB" else 1) * len(data)
 
 
 def _names_specimen(item: Dataset) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from fnmatch import fnmatch
 from typing import TYPE_CHECKING, Any
 
 from jobs.accounting import HELD_TYPE, Account, held_row, hold
@@ -111,8 +112,11 @@ def read_file(store: Store, settings: Settings, landed: Landed, version: int) ->
         kept = keep(store, landed.uri, f"{settings.zone_root('restricted')}/objects")
         sha256 = kept.sha256
         manifest_problem(landed, sha256)
-        with store.open(kept.uri) as stream:
-            content = read_content(landed.path, stream, landed.bytes, landed.source, source)
+        if _ignored(landed, source):
+            content = Content(media_type="application/octet-stream", role="other")
+        else:
+            with store.open(kept.uri) as stream:
+                content = read_content(landed.path, stream, landed.bytes, landed.source, source)
     except BadInput as problem:
         content = Content(held=[(None, problem.reason)])
     return _row(landed, version, sha256, _unnamed(content, landed, source))
@@ -130,6 +134,12 @@ def keep(store: Store, uri: str, objects: str) -> Kept:
             while chunk := stream.read(CHUNK):
                 copy.write(chunk)
     return Kept(target, digest.hexdigest())
+
+
+def _ignored(landed: Landed, source: Source) -> bool:
+    """Whether the settings say that the file is no part of the data."""
+    inside = landed.path.split("/", 2)[2]
+    return any(fnmatch(inside, pattern) for pattern in source.ignore)
 
 
 def _unnamed(content: Content, landed: Landed, source: Source) -> Content:

@@ -37,12 +37,15 @@ class _Pending:
 
 
 def crops(
-    reader: Reader, centers: NDArray[np.floating], size: int = 250, pad: tuple[int, int, int] = (255, 255, 255)
+    reader: Reader,
+    centers: NDArray[np.floating],
+    size: int = 250,
+    pad: tuple[int, int, int] = (255, 255, 255),
 ) -> Iterator[tuple[int, Crop]]:
     """Cut a window around each centre, in the order in which their tiles come.
 
-    Memory holds one tile and the windows that it or an earlier tile began and that are not whole yet: at most those
-    which straddle two rows of tiles.
+    Memory holds one tile and the windows that it or an earlier tile began and that are not whole yet: at
+    most those which straddle two rows of tiles.
 
     Args:
         reader: the scan.
@@ -64,7 +67,8 @@ def crops(
     left = np.bincount(windows, minlength=len(corners))
     pending: dict[int, _Pending] = {}
     for index in np.flatnonzero(left == 0).tolist():
-        yield index, Crop(*corners[index].tolist(), _blank(size, pad), 0.0)
+        x, y = corners[index].tolist()
+        yield index, Crop(x, y, _blank(size, pad), 0.0)
     for tile, first, end in _needed(reader, tiles):
         pixels = reader.decode(tile)
         for index in windows[first:end].tolist():
@@ -134,13 +138,13 @@ def _needed(reader: Reader, tiles: Ints) -> Iterator[tuple[Tile, int, int]]:
 
 def _paste(window: NDArray[np.uint8], x: int, y: int, tile: Tile, pixels: NDArray[np.uint8]) -> int:
     """Copy what tile and window share; returns how many pixels that is."""
-    size = window.shape[0]
+    size: int = window.shape[0]
     left, right = max(x, tile.x), min(x + size, tile.x + tile.width)
     top, bottom = max(y, tile.y), min(y + size, tile.y + tile.height)
     window[top - y : bottom - y, left - x : right - x] = pixels[
         top - tile.y : bottom - tile.y, left - tile.x : right - tile.x
     ]
-    return (right - left) * (bottom - top)
+    return int((right - left) * (bottom - top))
 
 
 def _blank(size: int, pad: tuple[int, int, int]) -> NDArray[np.uint8]:

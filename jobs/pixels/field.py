@@ -83,7 +83,7 @@ class FieldReader:
         except OSError as problem:
             cut = "truncated" in str(problem)
             raise BadInput(Reason.TRUNCATED if cut else Reason.UNREADABLE) from None
-        except (Image.DecompressionBombError, ValueError, SyntaxError, EOFError, KeyError, IndexError, TypeError):
+        except (Image.DecompressionBombError, ValueError, SyntaxError, EOFError, LookupError, TypeError):
             raise BadInput(Reason.UNREADABLE) from None
 
 

@@ -87,30 +87,26 @@ class EncapsulatedFrames:
             (size,) = struct.unpack("<I", head[4:])
             fragments.append(read_at(self._file, place + 8, size))
             place += 8 + size
-            if end is None and number == 0 and not fragments:
-                break
         if not fragments:
             raise BadInput(Reason.UNREADABLE)
         return fragments[0] if len(fragments) == 1 else b"".join(fragments)
 
 
 def _starts(file: BinaryIO, dataset: Dataset, count: int) -> list[int]:
-    """Absolute place of each frame's first item: by the extended table, the basic table, or by a walk over all items."""
+    """Place of each frame's first item: by the extended or the basic table, or a walk over all items."""
     basic = parse_basic_offsets(file)
     first = file.tell()
     extended = dataset.get("ExtendedOffsetTable")
-    if extended:
-        offsets = np.frombuffer(extended, dtype="<u8").tolist()
-    else:
-        offsets = basic
-    if len(offsets) >= count and offsets == sorted(offsets):
+    offsets = np.frombuffer(extended, dtype="<u8").tolist() if extended else basic
+    # A basic table has 32 bits, which files of more than 4 GiB overflow.
+    if len(offsets) >= count and offsets == sorted(set(offsets)):
         return [first + offset for offset in offsets]
     return _walk(file, count)
 
 
 def _walk(file: BinaryIO, count: int) -> list[int]:
     """Find the frames without a table: one fragment each, or a new frame wherever a stream begins."""
-    _, items = parse_fragments(file)
+    items: list[int] = parse_fragments(file)[1]
     if len(items) > count:
         items = items[:1] if count == 1 else [item for item in items if _begins_stream(file, item)]
     if len(items) < count:

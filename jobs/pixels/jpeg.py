@@ -1,4 +1,4 @@
-"""Baseline and progressive JPEG (ITU-T T.81) of 8 bits, exactly as libjpeg-turbo decodes it without shortcuts.
+"""Baseline and progressive JPEG (ITU-T T.81) of 8 bits, exactly as libjpeg-turbo decodes without shortcuts.
 
 Its fast DCT and fast upsampling change pixels by up to 62 grey levels, so neither is used.
 """
@@ -85,20 +85,22 @@ def decode(data: bytes, colour: Colour, *, evidence_first: bool) -> NDArray[np.u
     Args:
         data: the whole stream, tables included.
         colour: what the file around it says that the components are.
-        evidence_first: whether APP14, JFIF and component ids overrule `colour`. In TIFF the tag decides (Technical
-            Note 2); DICOM files that contradict their own stream are common, and the stream is right (PS3.5 8.2.1
-            demands that both agree).
+        evidence_first: whether APP14, JFIF and component ids overrule `colour`. In TIFF the tag decides
+            (Technical Note 2). DICOM demands that both agree (PS3.5 8.2.1); where they do not, the markers
+            are right, for the encoder itself wrote them.
 
     Raises:
         BadInput: UNREADABLE for a broken stream or another kind of JPEG.
     """
     found = header(data)
+    if colour == "GRAY" and found.components != 1:
+        raise BadInput(Reason.UNREADABLE)
     space = (evidence_first and found.evidence) or colour
     # libjpeg takes three components without any evidence for YCbCr.
     by_itself = found.evidence or "YCBCR"
     try:
         if found.components == 1 or space == by_itself:
-            return simplejpeg.decode_jpeg(data, "RGB", fastdct=False, fastupsample=False)
+            return np.asarray(simplejpeg.decode_jpeg(data, "RGB", fastdct=False, fastupsample=False))
         return np.asarray(imagecodecs.jpeg8_decode(data, colorspace=space, outcolorspace="RGB"))
     except (ValueError, RuntimeError, imagecodecs.Jpeg8Error):
         raise BadInput(Reason.UNREADABLE) from None

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 PIXELS_MOST = 89_478_485
-"""A tile of more pixels is refused as a decompression bomb: a quarter of a GiB of RGB, which is Pillow's limit too."""
+"""A tile of more pixels is refused as a decompression bomb: it is a quarter of a GiB, and Pillow's limit."""
 MPP_LEAST, MPP_MOST = 0.02, 20.0
-"""µm per pixel that a microscope can have. Outside lie defaults of printers (72 dpi is 353) and wrong units."""
+"""µm per pixel that a microscope can have; outside lie printers' defaults (72 dpi is 353) and wrong units."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class ScanInfo:
 
 
 class Reader(Protocol):
-    """A scan that is open for reading. Tiles are read when they are decoded; not to be shared among threads."""
+    """A scan open for reading; a tile is read when it is decoded. Not to be shared among threads."""
 
     @property
     def size(self) -> tuple[int, int]:

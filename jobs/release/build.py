@@ -15,7 +15,8 @@ from jobs.errors import GateFailed, LakeError
 from jobs.frames import parked
 from jobs.lake import Lake
 from jobs.release import card
-from jobs.release.candidate import SUMS, Candidate, candidate_id, folder, load, record
+from jobs.release.candidate import Candidate, candidate_id, discard, folder, load, record
+from jobs.release.contents import SUMS
 from jobs.release.shards import WRITTEN_SCHEMA, ShardWriter
 from jobs.session import in_executor
 from schemas.contract import Privacy, Table, Zone
@@ -53,7 +54,7 @@ def build_candidate(lake: Lake, snapshot: Snapshot, *, partitions: int | None = 
         partitions: in how many parts executors write; None: as many as there are shards. The bytes are the same.
 
     Raises:
-        GateFailed: a critical expectation of the release failed; nothing was written.
+        GateFailed: a critical expectation of the release failed; no candidate is left.
     """
     identity = candidate_id(lake, snapshot.id)
     there = load(lake, identity)
@@ -61,13 +62,17 @@ def build_candidate(lake: Lake, snapshot: Snapshot, *, partitions: int | None = 
         return there
     refuse_direct(RELEASED_CELLS)
     root = folder(lake, identity)
-    lake.store.delete_folder(root)
+    discard(lake, identity)
     with parked(lake, numbered(lake, released(lake, snapshot)), Zone.CURATED) as cells:
         warnings = check(cells)
         written = _write_shards(lake, snapshot, cells, root, partitions)
         counts = _counts(cells)
         patients = cells.select("patient_key").distinct().count()
-    _refuse_missing(written, sum(counts.values()))
+    try:
+        _refuse_missing(written, sum(counts.values()))
+    except GateFailed:
+        discard(lake, identity)
+        raise
     made = card.Made(_classes(counts), patients, snapshot.id, snapshot.tables, _made_by(lake, snapshot))
     digests = {row["path"]: row["sha256"] for row in written}
     texts = card.texts(lake.settings, made)

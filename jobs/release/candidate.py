@@ -10,13 +10,10 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 
-from jobs.errors import SignOffError, StoreError
+from jobs.errors import SignOffError
 from jobs.lake import Lake
-from jobs.store import Store
 from schemas.released_cells import RELEASED_CELLS
 from schemas.stages import RELEASE
-
-SUMS = "SHA256SUMS"
 
 
 @dataclass(frozen=True)
@@ -46,14 +43,6 @@ class Candidate:
     """How many expectations failed without blocking when the snapshot was made."""
 
 
-@dataclass(frozen=True)
-class Digest:
-    """One file of a candidate."""
-
-    path: str
-    sha256: str
-
-
 def candidate_id(lake: Lake, snapshot_id: str) -> str:
     """16 digits of a hash of all that a candidate's bytes depend on: snapshot, settings, stage and contract."""
     identity = {
@@ -74,6 +63,12 @@ def record(lake: Lake, candidate: Candidate) -> None:
     """Say that a candidate is complete."""
     text = json.dumps(asdict(candidate), indent=1, sort_keys=True)
     lake.store.write(f"{_root(lake)}/{candidate.id}.json", text.encode())
+
+
+def discard(lake: Lake, identity: str) -> None:
+    """Remove a candidate, so that it is built again; the same bytes have the same hash, and a signature holds again."""
+    lake.store.delete(f"{_root(lake)}/{identity}.json")
+    lake.store.delete_folder(folder(lake, identity))
 
 
 def load(lake: Lake, identity: str) -> Candidate | None:
@@ -109,28 +104,6 @@ def by_sha256(lake: Lake, release_sha256: str) -> Candidate:
         if candidate.release_sha256 == release_sha256:
             return candidate
     raise SignOffError("no candidate has this hash. `hemalake status` shows the one that waits for a decision.")
-
-
-def files(store: Store, root: str) -> list[str]:
-    """Paths of all files below a release's folder, relative to it, sorted."""
-    marker = f"/{root.rsplit('/', 1)[-1]}/"
-    return sorted(entry.uri.split(marker, 1)[1] for entry in store.list(root))
-
-
-def sums(store: Store, root: str) -> list[Digest]:
-    """The lines of a release's SHA256SUMS.
-
-    Raises:
-        SignOffError: there is none, or it is no such list.
-    """
-    try:
-        lines = store.read(f"{root}/{SUMS}").decode().splitlines()
-    except (StoreError, UnicodeDecodeError):
-        lines = []
-    found = [Digest(path, sha256) for sha256, _, path in (line.partition("  ") for line in lines)]
-    if not found or any(len(one.sha256) != 64 or not one.path for one in found):
-        raise SignOffError(f"the candidate's {SUMS} is missing or damaged. Delete the candidate and build it again.")
-    return found
 
 
 def _root(lake: Lake) -> str:

@@ -1,8 +1,9 @@
-"""The texts of a release: README (its dataset card), LICENSE and snapshot.json. They hold nothing that varies by run."""
+"""The texts of a release: README (its dataset card), LICENSE and snapshot.json. Nothing in them varies by run."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jobs.settings import Settings
@@ -28,8 +29,8 @@ PRIVACY_WORDS = {
     Privacy.SENSITIVE: "clinical fact",
 }
 
-LIMITS = """- The data are pseudonymised: keys are keyed HMACs, and whoever holds the key can link them to the hospital. Do not try
-  to identify anyone.
+LIMITS = """- The data are pseudonymised: keys are keyed HMACs, and whoever holds the key can link them to patients.
+  Do not try to identify anyone.
 - A label is what most examiners said, not the truth. `support` and `votes` tell how far they agreed.
 - Classes are as unbalanced as the routine that they come from; the table above shows how much.
 - Duplicates are linked by `duplicate_of`, not removed. Linked cells lie on one side of the split.
@@ -128,7 +129,7 @@ def _front_matter(settings: Settings, made: Made) -> str:
 def _class_table(classes: dict[str, dict[str, int]]) -> str:
     sides = [side for side in SIDES if side in classes]
     labels = sorted({label for found in classes.values() for label in found})
-    rows = [[label, *(classes[side].get(label, 0) for side in sides)] for label in labels]
+    rows: list[list[str | int]] = [[label, *(classes[side].get(label, 0) for side in sides)] for label in labels]
     rows.append(["all", *(sum(classes[side].values()) for side in sides)])
     return _table(["class", *sides, "all"], [[*row, sum(n for n in row[1:] if isinstance(n, int))] for row in rows])
 
@@ -145,6 +146,6 @@ def _version_table(tables: dict[str, int]) -> str:
     return _table(["table", "version"], [[name, version] for name, version in sorted(tables.items())])
 
 
-def _table(head: list[str], rows: list[list[str | int]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
+def _table(head: Sequence[str], rows: Sequence[Sequence[str | int]]) -> str:
+    lines: list[Sequence[str | int]] = [head, ["---"] * len(head), *rows]
     return "".join("| " + " | ".join(str(cell) for cell in line) + " |\n" for line in lines)

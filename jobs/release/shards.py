@@ -34,7 +34,10 @@ _TYPES: dict[str, pa.DataType] = {
     "int": pa.int32(),
     "binary": pa.binary(),
     "array<struct<examiner_key:string,round:int,label_code:string>>": pa.list_(
-        pa.struct([("examiner_key", pa.string()), ("round", pa.int32()), ("label_code", pa.string())])
+        pa.field(
+            "element",
+            pa.struct([("examiner_key", pa.string()), ("round", pa.int32()), ("label_code", pa.string())]),
+        )
     ),
 }
 Row = dict[str, Any]

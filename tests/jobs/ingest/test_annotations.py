@@ -16,7 +16,11 @@ from schemas.reasons import Reason
 
 
 def feature(kind, coordinates, **properties):
-    return {"type": "Feature", "geometry": {"type": kind, "coordinates": coordinates}, "properties": properties}
+    return {
+        "type": "Feature",
+        "geometry": {"type": kind, "coordinates": coordinates},
+        "properties": properties,
+    }
 
 
 SQUARE = [[0, 0], [10, 0], [10, 10], [0, 10], [0, 0]]
@@ -72,7 +76,9 @@ def test_geojson_kinds_of_geometry(read):
         feature("MultiPoint", [[1, 2], [3, 4]]),
     )
     assert [shape["position"] for shape in content.shapes] == [0, 1, 9, 10, 11]
-    assert content.shapes[0]["coordinates"] == content.shapes[1]["coordinates"] == [0, 0, 10, 0, 10, 10, 0, 10]
+    assert (
+        content.shapes[0]["coordinates"] == content.shapes[1]["coordinates"] == [0, 0, 10, 0, 10, 10, 0, 10]
+    )
     assert content.shapes[2]["confidence"] == 0.5
     malformed = [(position, Reason.MALFORMED_RECORD) for position in (3, 4, 5, 6, 7, 8)]
     assert content.held == [(2, Reason.BOX_WITHOUT_AREA), *malformed]
@@ -95,7 +101,8 @@ def test_voc_counts_from_one_and_includes_the_last_pixel(read):
 
 
 def test_points_with_header(read):
-    data = b"image,x,y,label,examiner,annotated_at,round\na.jpg,1.5,2,BLA,E,2024-03-05T11:20:00Z,1\nb.jpg,x,2,BLA,E,,1\nc,1\n"
+    rows = ["a.jpg,1.5,2,BLA,E,2024-03-05T11:20:00Z,1", "b.jpg,x,2,BLA,E,,1", "c,1"]
+    data = "\n".join(["image,x,y,label,examiner,annotated_at,round", *rows]).encode()
     content = read("points.csv", data)
     assert [(s["scan_name"], s["coordinates"], s["label_raw"]) for s in content.shapes] == [
         ("a", [1.5, 2], "BLA")

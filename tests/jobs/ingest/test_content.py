@@ -49,7 +49,7 @@ FEATURE = {"type": "Feature", "geometry": {"type": "Point", "coordinates": [1, 2
 def test_a_file_that_cannot_be_used_is_held_as_a_whole(read, inside, data, reason):
     content = read(inside, data)
     assert content.held == [(None, reason)]
-    assert not content.records and not content.shapes
+    assert content.records == content.shapes == []
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,21 @@ MAGICS = [
     b"lab_number;value\n",
     b"",
 ]
-NAMES = "a.dcm a.svs a.jpg a.png a.bmp a.ndjson a.json a.geojson a.xml a.csv a.txt Label/a.txt a".split()
+NAMES = [
+    "a.dcm",
+    "a.svs",
+    "a.jpg",
+    "a.png",
+    "a.bmp",
+    "a.ndjson",
+    "a.json",
+    "a.geojson",
+    "a.xml",
+    "a.csv",
+    "a.txt",
+    "Label/a.txt",
+    "a",
+]
 
 
 @settings(deadline=None)  # the first example imports the readers
@@ -156,8 +170,29 @@ JSON = st.recursive(
         st.lists(inner, max_size=3)
         | st.dictionaries(
             st.sampled_from(
-                "resourceType id name identifier value telecom address line subject reference contained entry"
-                " resource geometry coordinates type properties classification metadata round birthDate".split()
+                [
+                    "resourceType",
+                    "id",
+                    "name",
+                    "identifier",
+                    "value",
+                    "telecom",
+                    "address",
+                    "line",
+                    "subject",
+                    "reference",
+                    "contained",
+                    "entry",
+                    "resource",
+                    "geometry",
+                    "coordinates",
+                    "type",
+                    "properties",
+                    "classification",
+                    "metadata",
+                    "round",
+                    "birthDate",
+                ]
             ),
             inner,
             max_size=5,

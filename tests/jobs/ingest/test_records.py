@@ -105,7 +105,14 @@ def test_organisations_identify_nobody(read):
 
 
 def test_malformed_lines_are_held_by_their_index(read):
-    lines = [json.dumps(PATIENT), "", '{"resourceType": "Pat', "[]", '{"a": 1}', '{"resourceType": "Patient"}']
+    lines = [
+        json.dumps(PATIENT),
+        "",
+        '{"resourceType": "Pat',
+        "[]",
+        '{"a": 1}',
+        '{"resourceType": "Patient"}',
+    ]
     content = read("fhir/Patient.ndjson", "\r\n".join(lines).encode() + b"\n\xff\xfe\n")
     assert [row["position"] for row in content.records] == [0]
     assert content.held == [(position, Reason.MALFORMED_RECORD) for position in (2, 3, 4, 5, 6)]
@@ -186,7 +193,9 @@ def test_finnish_bundles_are_accounted_for(read, real_data):
     for path in sorted((real_data / "fhir_fi" / "input" / "examples").glob("*.json")):
         content = read(f"fhir/{path.name}", path.read_bytes())
         body = json.loads(path.read_text())
-        resources = [entry["resource"] for entry in body["entry"]] if body["resourceType"] == "Bundle" else [body]
+        resources = (
+            [entry["resource"] for entry in body["entry"]] if body["resourceType"] == "Bundle" else [body]
+        )
         assert content.held == []
         assert [row["kind"] for row in content.records] == [r["resourceType"] for r in resources]
         for row, resource in zip(content.records, resources, strict=True):

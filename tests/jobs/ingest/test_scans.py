@@ -92,7 +92,9 @@ def picture(kind, **options):
 
 def aperio(big=False):
     stream = io.BytesIO()
-    description = "Aperio Image Library v12\r\n32x32|AppMag = 40|MPP = 0.25|User = Sari Niemi|ScanScope ID = SS-9"
+    description = (
+        "Aperio Image Library v12\r\n32x32|AppMag = 40|MPP = 0.25|User = Sari Niemi|ScanScope ID = SS-9"
+    )
     with tifffile.TiffWriter(stream, bigtiff=big) as tiff:
         tiff.write(PIXELS, tile=(16, 16), compression="jpeg", description=description, metadata=None)
         tiff.write(PIXELS[::2, ::2], tile=(16, 16), compression="jpeg", metadata=None)
@@ -249,7 +251,15 @@ def test_real_files(read, real_data):
         "unopenable.tiff",
         "unreadable.svs",
     }
-    readable = {"small.svs", "😐.svs", "boxes.tiff", "boxes_0.dcm", "boxes_1.dcm", "boxes.png", "sm_image.dcm"}
+    readable = {
+        "small.svs",
+        "😐.svs",
+        "boxes.tiff",
+        "boxes_0.dcm",
+        "boxes_1.dcm",
+        "boxes.png",
+        "sm_image.dcm",
+    }
     assert all(held[name] == [] for name in readable | {n for n in held if n.startswith("sm_image")})
 
 

@@ -1,0 +1,162 @@
+"""Invented people of two countries, with numbers whose check digits are right.
+
+Henkilötunnukset have individual numbers from 900 to 999, which are never given to a person (Digital and Population
+Data Services Agency); German phone numbers lie in the block that the Bundesnetzagentur reserves for films.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from jobs.hospital.seeds import pick, rng, uuid
+
+SOURCES = ("helsinki", "munich")
+NATIONAL_SYSTEM = {"helsinki": "urn:oid:1.2.246.21", "munich": "http://fhir.de/sid/gkv/kvid-10"}
+COUNTRY = {"helsinki": "FI", "munich": "DE"}
+_CONTROL = "0123456789ABCDEFHJKLMNPRSTUVWXY"
+
+_FAMILY = {
+    "helsinki": """Virtanen Korhonen Mäkinen Nieminen Hämäläinen Heikkinen Koskinen Järvinen Lehtinen Saarinen
+        Salonen Turunen Heinonen Laitinen Tuominen Rantanen Karjalainen Jokinen Mattila Savolainen Lahtinen
+        Ahonen Leppänen Väisänen Kinnunen Pitkänen Hiltunen Räsänen Tikkanen Yliluoma""".split(),
+    "munich": """Müller Huber Schäfer Wagner Hofmann Köhler Zimmermann Krüger Lehmann Brandstätter Obermeier
+        Sedlmayr Gruber Pfeiffer Jäger Seidl Lindinger Wimmer Böhm-Kästner Vogelsang Dörfler Kirchmair Bachhuber
+        Niedermayer Grünwald Eichinger Stadler Hölzl Schachtner Reisinger""".split(),
+}
+_GIVEN = {
+    ("helsinki", "female"): """Annikki Helena Johanna Kaarina Kyllikki Marjatta Päivikki Sinikka Tuulikki
+        Elisabet Hilkka Irmeli""".split(),
+    ("helsinki", "male"): """Antero Juhani Johannes Mikael Tapani Olavi Matti-Pekka Väinö Yrjänä Heikki Jorma
+        Kalevi""".split(),
+    ("munich", "female"): """Bärbel Brigitte Christa-Maria Franziska Hannelore Katharina Leonie Magdalena Ursula
+        Veronika Theresia Jördis""".split(),
+    ("munich", "male"): """Alfons Benedikt Christoph Ferdinand Günther Jürgen Korbinian Leonhard Matthäus
+        Quirin Sebastian Xaver""".split(),
+}
+_STREETS = {
+    "helsinki": "Koivukuja Mäntytie Rantakatu Kirkkokatu Pihlajatie Tähtitorninkatu Kuusikuja Männiköntie".split(),
+    "munich": "Birkenallee Lindenstraße Hauptstraße Schloßgasse Ährenweg Kirchplatz Mühlbachweg Ringstraße".split(),
+}
+_CITIES = {
+    "helsinki": (("02100", "Espoo"), ("01300", "Vantaa"), ("04200", "Kerava"), ("05800", "Hyvinkää")),
+    "munich": (("85354", "Freising"), ("85221", "Dachau"), ("82319", "Starnberg"), ("85560", "Ebersberg")),
+}
+
+
+@dataclass(frozen=True)
+class Examiner:
+    """Someone who annotates."""
+
+    name: str
+    source: str
+    """Home site."""
+    user: str
+    """Log-in name, as it stands in file paths."""
+
+
+EXAMINERS = (
+    Examiner("Dr. Aino Lehtonen", "helsinki", "lehtonen"),
+    Examiner("Dr. Hannele Rautavaara", "helsinki", "rautavaara"),
+    Examiner("Dr. Pekka Salmivalli", "helsinki", "salmivalli"),
+    Examiner("Dr. Katrin Oberhauser", "munich", "oberhauser"),
+    Examiner("Dr. Florian Steinbach", "munich", "steinbach"),
+)
+OPERATORS = {"helsinki": "Paasikoski^Eveliina", "munich": "Aschenbrenner^Roland"}
+PHYSICIANS = {"helsinki": "Wikström^Gunilla^^Dr.", "munich": "Edelmann^Traudl^^Dr. med."}
+INSTITUTIONS = {"helsinki": "Kaivopuiston sairaala", "munich": "Klinikum Isarvorstadt"}
+
+
+@dataclass(frozen=True)
+class Person:
+    """A patient; the same person has another number in every system."""
+
+    number: int
+    """Number within the synthetic hospital, from 1; in no file but the truth."""
+    source: str
+    family: str
+    given: str
+    sex: str
+    """FHIR's administrative gender."""
+    born: date
+    national_id: str
+    fhir_id: str
+    pathology: str
+    laboratory: str
+    street: str
+    postal_code: str
+    city: str
+    phone: str
+    email: str
+
+    @property
+    def dicom_name(self) -> str:
+        """Name as DICOM writes it."""
+        return f"{self.family}^{self.given}"
+
+    @property
+    def full_name(self) -> str:
+        """Name as people write it."""
+        return f"{self.given} {self.family}"
+
+    @property
+    def address(self) -> str:
+        """Address in one line."""
+        return f"{self.street}, {self.postal_code} {self.city}"
+
+
+def make_person(seed: int, number: int, source: str) -> Person:
+    """Invent the patient with this number; name and numbers are unique among the first 200."""
+    gen = rng(seed, "person", number)
+    sex = pick(gen, ("female", "male"))
+    names = _FAMILY[source]
+    # steps that share no factor with the number of names: no name comes twice before all came once
+    family = names[(number // 2 * 7 + seed) % len(names)]
+    given = pick(gen, _GIVEN[source, sex])
+    born = date(1934, 1, 1) + timedelta(days=int(gen.integers(0, 26_000)))
+    serial = int(gen.integers(100)) * 200 + number % 200
+    finnish = source == "helsinki"
+    national = hetu(born, 900 + 2 * (number // 2 % 50) + (sex == "male"))
+    postal, city = pick(gen, _CITIES[source])
+    phone = f"+358 50 555 {serial % 10000:04d}" if finnish else f"+49 89 99998 {number % 200 + 400:03d}"
+    return Person(
+        number=number,
+        source=source,
+        family=family,
+        given=given,
+        sex=sex,
+        born=born,
+        national_id=national if finnish else kvnr(family[0], 10_000_000 + serial * 3571 % 89_999_999),
+        fhir_id=uuid(seed, "patient", number),
+        pathology=f"T24-{10_000 + serial:06d}" if finnish else f"P2024{20_000 + serial:06d}",
+        laboratory=f"LAB{3_000_000 + serial}" if finnish else f"{770_000_000 + serial}",
+        street=f"{pick(gen, _STREETS[source])} {int(gen.integers(1, 140))}",
+        postal_code=postal,
+        city=city,
+        phone=phone,
+        email=f"{_ascii(given)}.{_ascii(family)}{number}@mail.example",
+    )
+
+
+def hetu(born: date, individual: int) -> str:
+    """A Finnish personal identity code: day of birth, century, individual number (odd: male), control character."""
+    century = {18: "+", 19: "-", 20: "A"}[born.year // 100]
+    day = born.strftime("%d%m%y")
+    return f"{day}{century}{individual:03d}{_CONTROL[int(f'{day}{individual:03d}') % 31]}"
+
+
+def kvnr(letter: str, number: int) -> str:
+    """The part of a German health insurance number that never changes: a letter, eight digits, a check digit.
+
+    The letter counts as two digits; every second digit is doubled, and the cross sums are added (annex 1 of the
+    guideline on § 290 SGB V).
+    """
+    letter = _ascii(letter).upper()[0]
+    digits = f"{ord(letter) - 64:02d}{number:08d}"
+    products = (int(digit) * (1 + place % 2) for place, digit in enumerate(digits))
+    return f"{letter}{number:08d}{sum(p // 10 + p % 10 for p in products) % 10}"
+
+
+def _ascii(text: str) -> str:
+    table = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue"})
+    return text.translate(table).lower()

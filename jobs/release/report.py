@@ -1,0 +1,158 @@
+"""The compliance report: one self-contained HTML page on a candidate, for the officer who signs or refuses.
+
+It lies in the restricted zone, since it tells what was found. It shows counts, rules and crops; never a path, a
+value that was removed, or anything else of a column that identifies a person by itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jobs.lake import Lake
+from jobs.release import facts, pictures
+from jobs.release.candidate import Candidate, folder
+from jobs.release.contents import columns
+from schemas.contract import Privacy
+from schemas.released_cells import RELEASED_CELLS
+
+TEMPLATE = Path(__file__).with_name("report.html")
+NEEDED = ("cell_id", "patient_key", "scan_id", "site_key", "side", "label_code", "pixel_sha256", "duplicate_of")
+ENOUGH = 5
+"""Below this k the report asks the officer to look."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One line at the top of the page."""
+
+    good: bool
+    """False: the officer should look before signing."""
+    sentence: str
+    section: str
+    """Anchor of the section that tells more."""
+
+
+def uri(lake: Lake, identity: str) -> str:
+    """Where the report on a candidate lies."""
+    return f"{lake.settings.zone_root('restricted')}/reports/{identity}.html"
+
+
+def exists(lake: Lake, candidate: Candidate) -> bool:
+    """Whether the report was rendered, and for these bytes."""
+    place = uri(lake, candidate.id)
+    return lake.store.exists(place) and candidate.release_sha256.encode() in lake.store.read(place)
+
+
+def render(lake: Lake, candidate: Candidate) -> str:
+    """Make the report and put it in its place; returns the page."""
+    from jinja2 import Environment, StrictUndefined
+
+    root = folder(lake, candidate.id)
+    cells = columns(lake.store, root, [*NEEDED, *facts.QUASI, facts.SENSITIVE])
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["number"] = lambda value: f"{value:,}".replace(",", "\u202f")
+    told: dict[str, Any] = {
+        "candidate": candidate,
+        "settings": lake.settings,
+        "came": facts.came_in(lake),
+        "treated": facts.treated(lake, candidate),
+        "codes": facts.MEANINGS,
+        "held": facts.held_back(lake),
+        "duplicates": facts.duplicates(lake, candidate),
+        "linked": cells.num_rows - cells["duplicate_of"].null_count,
+        "anonymity": facts.anonymity(cells),
+        "sensitive": facts.SENSITIVE,
+        "sides": facts.sides(cells),
+        "disjoint": facts.disjoint(cells),
+        "sites": len(cells["site_key"].unique()),
+        "released": _columns(),
+        "samples": pictures.samples(lake.store, root, cells),
+        "sheet": pictures.contact_sheet(lake.store, root, cells),
+        "labels": _labels(candidate),
+    }
+    page: str = environment.from_string(TEMPLATE.read_text()).render(told, verdicts=verdicts(told))
+    lake.store.write(uri(lake, candidate.id), page.encode())
+    return page
+
+
+def verdicts(told: dict[str, Any]) -> list[Verdict]:
+    """What is in order, and what to look at, in plain words."""
+    return [
+        _patients(told),
+        _rescan(told["held"]),
+        _quarantine(told["held"]),
+        _small_groups(told["anonymity"]),
+        _warnings(told["candidate"]),
+    ]
+
+
+def _patients(told: dict[str, Any]) -> Verdict:
+    if told["disjoint"]:
+        return Verdict(True, "No patient, and no pair of duplicates, is on two sides of the split.", "released")
+    return Verdict(False, "A patient is on two sides of the split.", "released")
+
+
+def _rescan(held: list[dict[str, Any]]) -> Verdict:
+    hits = sum(row["open"] for row in held if row["reason"] == "identifier_found")
+    if not hits:
+        return Verdict(True, "The search of every output for every known identifier found nothing.", "rescan")
+    what = "output" if hits == 1 else "outputs"
+    return Verdict(
+        False,
+        f"The search found an identifier in {hits} {what}. They are held back and not in this release; "
+        "the rule that let it through needs mending.",
+        "rescan",
+    )
+
+
+def _quarantine(held: list[dict[str, Any]]) -> Verdict:
+    policy = sum(row["open"] for row in held if row["by_policy"])
+    other = sum(row["open"] for row in held if not row["by_policy"])
+    return Verdict(
+        other == 0,
+        f"{policy} units are held back by policy, and {other} because something is wrong with them. "
+        "None of them is in this release.",
+        "quarantine",
+    )
+
+
+def _small_groups(found: facts.Anonymity) -> Verdict:
+    named = " and ".join(name.replace("_", " ") for name in found.columns)
+    if found.k >= ENOUGH:
+        return Verdict(True, f"Every combination of {named} is shared by at least {found.k} patients.", "anonymity")
+    return Verdict(
+        False,
+        f"The smallest group of patients alike in {named} has {found.k}; {found.unique} of {found.total} groups "
+        "are a single patient.",
+        "anonymity",
+    )
+
+
+def _warnings(candidate: Candidate) -> Verdict:
+    count = len(candidate.warnings) + candidate.snapshot_warnings
+    if not count:
+        return Verdict(True, "All expectations of all gates hold.", "gates")
+    return Verdict(False, f"All critical expectations hold; {count} warnings were raised.", "gates")
+
+
+def _labels(candidate: Candidate) -> list[dict[str, Any]]:
+    """Each label with its cells by side and their sum."""
+    names = sorted({label for found in candidate.classes.values() for label in found})
+    counts = {name: {side: found.get(name, 0) for side, found in candidate.classes.items()} for name in names}
+    return [{"label": name, **by_side, "all": sum(by_side.values())} for name, by_side in counts.items()]
+
+
+def _columns() -> list[dict[str, Any]]:
+    """The released columns by what they can say about a person."""
+    words = {
+        Privacy.PSEUDONYM: "Keyed pseudonyms",
+        Privacy.QUASI: "Identify together with others",
+        Privacy.SENSITIVE: "Clinical facts",
+        Privacy.NONE: "Say nothing about a person by themselves",
+    }
+    return [
+        {"means": said, "names": [c.name for c in RELEASED_CELLS.columns if c.privacy is privacy]}
+        for privacy, said in words.items()
+    ]

@@ -1,0 +1,126 @@
+"""The pipeline on a standalone Spark cluster whose worker sees nothing of the project but what the job ships."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from deltalake import DeltaTable
+
+from jobs import demo, pipeline
+from jobs.hospital.build import build
+from jobs.lake import Lake
+from jobs.settings import load_settings
+from schemas.contract import Table, Zone
+from schemas.tables import TABLES
+from tests.planted import leaks
+
+ROOT = Path(__file__).resolve().parents[2]
+HIDDEN = [str(ROOT / name) for name in ("jobs", "schemas", "expectations", "dags")]
+HIDE = 'while [ "$1" != -- ]; do mount -t tmpfs none "$1"; shift; done; shift; exec "$@"'
+CURATED = [table for table in TABLES.values() if table.zone is Zone.CURATED]
+
+
+def blind() -> list[str]:
+    """A command that runs another one where the checkout's packages are empty folders."""
+    for unshare in (["unshare", "--mount"], ["unshare", "--user", "--map-root-user", "--mount"]):
+        command = [*unshare, "sh", "-c", HIDE, "blind", *HIDDEN, "--"]
+        if shutil.which("unshare") and subprocess.run([*command, "true"], capture_output=True).returncode == 0:
+            return command
+    pytest.skip("this machine lets no process have mounts of its own, so nothing can be hidden from a worker")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def cluster(folder: Path, hidden_from_worker: list[str]) -> Iterator[str]:
+    """A master and one worker with two cores on the loopback; its address, once the worker is registered."""
+    spark_class = str(Path(sys.executable).parent / "spark-class")
+    port, where = free_port(), ["--host", "127.0.0.1", "--webui-port", "0", "--port"]
+    package = "org.apache.spark.deploy"
+    master = [spark_class, f"{package}.master.Master", *where, str(port)]
+    worker = [
+        *hidden_from_worker, spark_class, f"{package}.worker.Worker", *where, "0",
+        "--cores", "2", "--memory", "2g", "--work-dir", str(folder / "work"), f"spark://127.0.0.1:{port}",
+    ]  # fmt: skip
+    folder.mkdir()
+    env = {**os.environ, "SPARK_DAEMON_MEMORY": "256m", "SPARK_LOCAL_DIRS": str(folder / "local")}
+    started: list[subprocess.Popen[bytes]] = []
+    try:
+        for name, command in (("master", master), ("worker", worker)):
+            with (folder / f"{name}.log").open("wb") as log:
+                started.append(
+                    subprocess.Popen(command, env=env, cwd=folder, stdout=log, stderr=log, start_new_session=True)
+                )
+        until = time.monotonic() + 60
+        while "Successfully registered with master" not in (folder / "worker.log").read_text():
+            assert time.monotonic() < until, (folder / "worker.log").read_text()
+            time.sleep(0.2)
+        yield f"spark://127.0.0.1:{port}"
+    finally:
+        for process in reversed(started):
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
+        for process in started:
+            process.wait(timeout=30)
+
+
+def rows(lake: Lake, table: Table) -> set[tuple[object, ...]] | None:
+    """The keys of all rows, and the count of rows; None where the table is not there."""
+    folder = lake.settings.zone_root(table.zone).removeprefix("file://") + f"/{table.name}"
+    if not DeltaTable.is_deltatable(folder):
+        return None
+    held = DeltaTable(folder).to_pyarrow_table(columns=list(table.key)).to_pylist()
+    keys = {tuple(str(row[name]) for name in table.key) for row in held}
+    assert len(keys) == len(held)
+    return keys
+
+
+def test_a_worker_needs_only_what_the_job_ships(tmp_path, spark):
+    hospital = tmp_path / "hospital"
+    build(hospital, patients=4, cells=60, seed=1)
+    truth = hospital / "truth.json"
+    hide = blind()
+    seen = subprocess.run([*hide, sys.executable, "-c", "import jobs.pixels"], cwd=tmp_path, capture_output=True)
+    assert seen.returncode == 1, "the worker would see the checkout"
+
+    events = tmp_path / "events"
+    events.mkdir()
+    (tmp_path / "cluster").mkdir()
+    (tmp_path / "cluster" / "hospital").symlink_to(hospital)
+    settings = demo.prepare(tmp_path / "cluster", patients=4, seed=1)
+    with cluster(tmp_path / "spark", hide) as master:
+        settings.write_text(
+            settings.read_text() + f'\n[spark]\nmaster = "{master}"\ndriver_memory = "1g"\n[spark.conf]\n'
+            f'"spark.eventLog.enabled" = "true"\n"spark.eventLog.dir" = "{events.as_uri()}"\n'
+            '"spark.executor.memory" = "1g"\n'
+        )
+        command = [sys.executable, "-m", "jobs.cli", "run", "--settings", str(settings)]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    (tmp_path / "spark" / "driver.log").write_text(done.stdout + done.stderr)
+    assert done.returncode == 0, done.stderr
+    assert list((tmp_path / "spark" / "work").glob("app-*/*/stderr")), "nothing ran on the worker"
+
+    (tmp_path / "local").mkdir()
+    (tmp_path / "local" / "hospital").symlink_to(hospital)
+    local = Lake(load_settings(demo.prepare(tmp_path / "local", patients=4, seed=1)), spark)
+    pipeline.run(local)
+    remote = Lake(load_settings(settings))
+    assert {t.full_name: rows(remote, t) for t in CURATED} == {t.full_name: rows(local, t) for t in CURATED}
+    assert rows(remote, TABLES["curated.samples"])
+
+    assert any(file.stat().st_size for file in events.rglob("*") if file.is_file())
+    assert leaks(truth, [tmp_path / "spark", events]) == []

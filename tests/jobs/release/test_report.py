@@ -1,0 +1,97 @@
+"""The officer's page tells what was done and found, of exactly what is signed, and nothing that identifies."""
+
+from __future__ import annotations
+
+import re
+
+import pyarrow as pa
+import pytest
+
+from jobs.release import facts, report
+from jobs.release.candidate import folder
+from jobs.release.contents import files
+from jobs.release.pictures import SAMPLES
+from tests.jobs.release import hospital
+
+
+@pytest.fixture(scope="module")
+def page(built) -> str:
+    return report.render(built.lake, built.candidate)
+
+
+def text_of(page: str) -> str:
+    """The page without markup and pictures."""
+    return " ".join(re.sub(r"<[^>]*>", " ", page.split("</style>")[1]).split())
+
+
+def test_it_shows_the_hash_that_is_signed(built, page):
+    assert built.candidate.release_sha256 in re.sub(r"</?span>", "", page)
+    assert report.exists(built.lake, built.candidate)
+
+
+def test_it_shows_no_value_and_no_path(built, page):
+    assert not [planted for planted in hospital.PLANTED if planted in page]
+    paths = [path for path in files(built.lake.store, folder(built.lake, built.candidate.id)) if "/" in path]
+    assert not [path for path in paths if path in page]
+    assert not [n for n in range(hospital.CELLS) if hospital.key("cell", n) in page]
+    assert not [n for n in range(9) if hospital.key("patient", n) in page]
+
+
+def test_it_needs_nothing_from_elsewhere(page):
+    assert not re.findall(r"<(?:script|link|iframe)\b", page)
+    assert all(source.startswith("data:image/") for source in re.findall(r'src="([^"]*)"', page))
+    assert not re.findall(r"url\(|https?://", page)
+
+
+def test_it_tells_what_came_was_done_was_found_and_was_held_back(page):
+    said = text_of(page)
+    assert "helsinki image application/dicom" in said
+    assert "(0040,0560)[*].(0040,0551) Specimen Identifier Basic Profile D 4 8" in said
+    assert "deidentify files 1 0" in said
+    assert "ingest file A label image shows the patient; policy holds it back. by policy 2 0" in said
+    assert "The search found an identifier in 1 output." in said
+    assert "pseudonymised" in said
+    assert "2 warnings were raised when the snapshot was made" in said
+
+
+def test_samples_are_spread_over_classes_and_sides(built, page):
+    shown = re.findall(r"<figcaption><b>(\w+)</b> <span>(\w+)</span>", page)
+    assert len(shown) == min(SAMPLES, built.candidate.cells)
+    there = {(label, side) for side, labels in built.candidate.classes.items() for label in labels}
+    assert set(shown) == there
+
+
+def test_k_counts_patients_not_cells():
+    cells = pa.table(
+        {
+            "cell_id": ["a", "b", "c", "d"],
+            "patient_key": ["p", "p", "q", "r"],
+            "sex": ["female", "female", "male", "male"],
+            "age_group": ["60-69", "60-69", None, None],
+            "diagnosis": ["C92.0", "C92.0", "C92.0", None],
+        }
+    )
+    found = facts.anonymity(cells)
+    assert (found.k, found.total, found.unique) == (1, 2, 1)
+    assert [(row["sex"], row["patients"], row["cells"]) for row in found.groups] == [("female", 1, 2), ("male", 2, 2)]
+    assert found.k_with_diagnosis == 1
+    assert len(found.with_diagnosis) == 3
+
+
+@pytest.mark.parametrize(
+    ("code", "means"),
+    [
+        ("X", "removed"),
+        ("X/Z", "removed; or emptied, or replaced by a dummy value"),
+        ("U*", "replaced by another UID, the same everywhere"),
+        (None, ""),
+    ],
+)
+def test_a_code_is_told_in_words(code, means):
+    assert facts.meaning(code) == means
+
+
+def test_attributes_have_their_names():
+    assert facts.attribute_name("(0040,0560)[*].(0040,0551)") == "Specimen Identifier"
+    assert facts.attribute_name("Patient.name") == ""
+    assert facts.attribute_name("private") == ""
