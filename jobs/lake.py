@@ -9,6 +9,7 @@ that progress is stored with the rows that it led to, or not at all.
 from __future__ import annotations
 
 import json
+import os
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -133,6 +134,12 @@ class Lake:
         if version is not None:
             reader = reader.option("versionAsOf", version)
         return reader.load(self.uri(table)).select(*table.names)
+
+    def glance(self, name: str) -> Any:
+        """The rows of a table as a PyArrow dataset, through delta-rs: for a look that is not worth a Spark session."""
+        from deltalake import DeltaTable
+
+        return DeltaTable(*rust_place(self, contract(name))).to_pyarrow_dataset()
 
     def changes(self, name: str, since: int | None) -> DataFrame:
         """Rows that were inserted, updated (before and after) or deleted after a version; all rows where it is None."""
@@ -373,6 +380,17 @@ class Lake:
         from pyspark.sql.types import StructType
 
         return StructType.fromDDL(table.ddl)
+
+
+def rust_place(lake: Lake, table: Table) -> tuple[str, None, dict[str, str]]:
+    """Where a table lies, as delta-rs is told: URI, version (the newest) and storage options."""
+    uri, endpoint = lake.uri(table), lake.settings.places.s3_endpoint
+    if not uri.startswith("s3a:"):
+        return uri.replace("file:/", "/", 1), None, {}
+    found = {"aws_region": os.environ.get("AWS_DEFAULT_REGION", "us-east-1")}
+    if endpoint:
+        found |= {"aws_endpoint": endpoint, "aws_allow_http": "true", "aws_virtual_hosted_style_request": "false"}
+    return uri.replace("s3a:", "s3:", 1), None, found
 
 
 def contract(name: str) -> Table:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from typing import TYPE_CHECKING
+
 from jobs.lake import Lake
 from jobs.query import connect
 from schemas.contract import Zone
 from schemas.stages import STAGES
 from schemas.tables import TABLES
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+    from rich.table import Table
 
 
 def show(lake: Lake) -> None:
@@ -14,27 +21,27 @@ def show(lake: Lake) -> None:
     from rich.console import Console
 
     console = Console()
-    connection = connect(lake, (Zone.RESTRICTED, Zone.CURATED))
-    console.print(_tables(lake, connection))
-    console.print(_stages(lake))
-    if lake.version("restricted.quarantine") is not None:
-        console.print(_quarantine(connection))
-    _releases(lake, console)
+    with closing(connect(lake, (Zone.RESTRICTED, Zone.CURATED))) as connection:
+        console.print(_tables(lake, connection))
+        console.print(_stages(lake))
+        if lake.version("restricted.quarantine") is not None:
+            console.print(_quarantine(connection))
+    console.print(_releases(lake))
 
 
-def _tables(lake: Lake, connection: object) -> object:
+def _tables(lake: Lake, connection: DuckDBPyConnection) -> Table:
     from rich.table import Table
 
     shown = Table("table", "rows", "version", "one row a …", title="Tables")
     for name, table in TABLES.items():
         version = lake.version(name)
         if version is not None:
-            count = connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0]  # type: ignore[attr-defined]
+            count = connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0]
             shown.add_row(name, f"{count:,}", str(version), table.grain.removeprefix("one row a "))
     return shown
 
 
-def _stages(lake: Lake) -> object:
+def _stages(lake: Lake) -> Table:
     from rich.table import Table
 
     shown = Table("stage", "state", title="Stages")
@@ -51,11 +58,11 @@ def _stages(lake: Lake) -> object:
     return shown
 
 
-def _quarantine(connection: object) -> object:
+def _quarantine(connection: DuckDBPyConnection) -> Table:
     from rich.table import Table
 
     shown = Table("stage", "held back", "units", "resolved", "why", title="Quarantine")
-    rows = connection.execute(  # type: ignore[attr-defined]
+    rows = connection.execute(
         "SELECT stage, unit_kind, count(*) FILTER (resolved_by IS NULL), count(*) FILTER (resolved_by IS NOT NULL), "
         "sentence FROM restricted.quarantine GROUP BY stage, unit_kind, sentence ORDER BY ALL"
     ).fetchall()
@@ -64,9 +71,18 @@ def _quarantine(connection: object) -> object:
     return shown
 
 
-def _releases(lake: Lake, console: object) -> None:
+def _releases(lake: Lake) -> Table:
+    from rich.table import Table
+
     from jobs.release import stage as release
 
     found = release.status(lake)
-    for name, value in found.items():
-        console.print(f"{name}: {value}")  # type: ignore[attr-defined]
+    shown = Table(title="Release", show_header=False)
+    candidate = found["candidate"]
+    if candidate:
+        shown.add_row("candidate", f"{candidate['id']}: {candidate['cells']} cells of {candidate['patients']} patients")
+        shown.add_row("sha256", candidate["release_sha256"])
+        shown.add_row("report", found["report"])
+        shown.add_row("decision", found["decision"]["decision"] if found["decision"] else "waits for an officer")
+    shown.add_row("published", ", ".join(found["published"]) or "nothing yet")
+    return shown

@@ -31,9 +31,7 @@ def center(coordinates: Sequence[float]) -> tuple[float, float]:
     return (x0 + x1) / 2, (y0 + y1) / 2
 
 
-def shape_problem(
-    geometry_type: str, coordinates: Sequence[float], width: float, height: float
-) -> Reason | None:
+def shape_problem(geometry_type: str, coordinates: Sequence[float], width: float, height: float) -> Reason | None:
     """Why a shape cannot be used on a scan, or None.
 
     Args:

@@ -25,9 +25,7 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_SIZES = {b"IHDR": 13, b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"pHYs": 9, b"cICP": 4}
 """Chunks of numbers, with the one length that each can have."""
 _PNG_CHUNKS = frozenset({*_PNG_SIZES, b"PLTE", b"tRNS", b"sBIT", b"IDAT", b"IEND"})
-_PNG_NAMED = frozenset(
-    {*_PNG_CHUNKS, b"tEXt", b"zTXt", b"iTXt", b"eXIf", b"iCCP", b"tIME", b"bKGD", b"hIST", b"sPLT"}
-)
+_PNG_NAMED = frozenset({*_PNG_CHUNKS, b"tEXt", b"zTXt", b"iTXt", b"eXIf", b"iCCP", b"tIME", b"bKGD", b"hIST", b"sPLT"})
 _ICC_NAME = b"ICC_PROFILE\0"
 _ICC_PART = 65519
 
@@ -226,6 +224,4 @@ def clean_bmp(data: bytes) -> tuple[bytes, list[LogEntry]]:
     )
     cleaned = header + info + palette + pixels
     differs = cleaned != data
-    return cleaned, [
-        LogEntry("BMP", log.REMOVED, "header extensions, gaps and trailing bytes")
-    ] if differs else []
+    return cleaned, [LogEntry("BMP", log.REMOVED, "header extensions, gaps and trailing bytes")] if differs else []

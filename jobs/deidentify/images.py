@@ -37,7 +37,7 @@ from jobs.dicom.codestream import DamagedStream
 from jobs.dicom.log import LogEntry
 from jobs.dicom.pixel_data import IMAGE_CODECS, CannotCopy, Layout, copy_pixel_data
 from jobs.dicom.walker import Pseudonymiser, clean
-from jobs.errors import BadInput
+from jobs.errors import BadInput, HemalakeError
 from schemas.reasons import Reason
 
 IMPLEMENTATION_UID = "2.25.302913460411876321345098219374417282305"
@@ -96,6 +96,10 @@ def deidentify_dicom(
             raise BadInput(Reason.TRUNCATED if damage.truncated else Reason.UNREADABLE) from None
         except CannotCopy:
             raise BadInput(Reason.NOT_REWRITABLE) from None
+        except (HemalakeError, OSError, MemoryError):
+            raise
+        except Exception:  # pydicom raises nearly anything on damaged elements, and its messages quote them
+            raise BadInput(Reason.UNREADABLE) from None
 
 
 def _dicom(
@@ -127,19 +131,11 @@ def _read_header(source: BinaryIO) -> tuple[BinaryIO, FileDataset]:
         dataset = pydicom.dcmread(source, stop_before_pixels=True, force=_has_no_preamble(source))
     except EOFError:
         raise BadInput(Reason.TRUNCATED) from None
-    except BadInput:
-        raise
-    except (Exception, RecursionError):
-        raise BadInput(Reason.UNREADABLE) from None
     if len(dataset) == 0:
         raise BadInput(Reason.UNREADABLE)
     for tag in list(dataset.keys()):
         raw = dataset.get_item(tag)
-        if (
-            isinstance(raw, RawDataElement)
-            and raw.length != _UNDEFINED
-            and len(raw.value or b"") < raw.length
-        ):
+        if isinstance(raw, RawDataElement) and raw.length != _UNDEFINED and len(raw.value or b"") < raw.length:
             raise BadInput(Reason.TRUNCATED)
     return source, dataset
 
@@ -193,10 +189,12 @@ def _refuse(dataset: FileDataset) -> None:
     """Raise for objects that are not to pass: labels, overviews, documents, directories."""
     kinds = {str(v).strip().upper() for v in _values(dataset, "ImageType")}
     in_label = {str(v).strip().upper() for v in _values(dataset, "SpecimenLabelInImage")}
-    if "LABEL" in kinds or "YES" in in_label:
+    if "LABEL" in kinds:
         raise BadInput(Reason.LABEL_IMAGE)
     if "OVERVIEW" in kinds or ("LOCALIZER" in kinds and _values(dataset, "SOPClassUID") == [_SLIDE]):
         raise BadInput(Reason.OVERVIEW_IMAGE)
+    if "YES" in in_label:
+        raise BadInput(Reason.LABEL_IMAGE)
     classes = _values(dataset, "SOPClassUID") + _values(dataset.file_meta, "MediaStorageSOPClassUID")
     if "EncapsulatedDocument" in dataset or "DirectoryRecordSequence" in dataset:
         raise BadInput(Reason.NOT_REWRITABLE)
@@ -226,9 +224,7 @@ def _layout(dataset: FileDataset) -> Layout:
     implicit, little = dataset.original_encoding
     syntax = str(dataset.file_meta.get("TransferSyntaxUID") or "")
     if not syntax:
-        syntax = (
-            ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian if little else ExplicitVRBigEndian
-        )
+        syntax = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian if little else ExplicitVRBigEndian
     if syntax not in UID_dictionary and syntax not in IMAGE_CODECS:
         raise BadInput(Reason.NOT_REWRITABLE)
     frames = max(1, _number(dataset, "NumberOfFrames", 1))

@@ -29,9 +29,7 @@ class Pseudonyms:
 
     def __init__(self, key: bytes) -> None:
         if len(key) < KEY_BYTES:
-            raise SettingsError(
-                f"The pseudonym key has fewer than {KEY_BYTES} bytes. Make one with `openssl rand`."
-            )
+            raise SettingsError(f"The pseudonym key has fewer than {KEY_BYTES} bytes. Make one with `openssl rand`.")
         self._key = bytes(key)
 
     @classmethod
@@ -40,9 +38,7 @@ class Pseudonyms:
         try:
             key = Path(path).read_bytes()
         except OSError:
-            raise SettingsError(
-                "The pseudonym key file cannot be read. Check its path and permissions."
-            ) from None
+            raise SettingsError("The pseudonym key file cannot be read. Check its path and permissions.") from None
         stripped = key.rstrip(b"\r\n")
         return cls(stripped if len(stripped) >= KEY_BYTES else key)
 
@@ -50,9 +46,7 @@ class Pseudonyms:
         return "Pseudonyms(key withheld)"
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError(
-            "The pseudonym key is not sent between processes: read it from its file where it is used."
-        )
+        raise TypeError("The pseudonym key is not sent between processes: read it from its file where it is used.")
 
     def key_for(self, kind: str, *parts: str) -> str:
         """Return 32 hex digits for a thing of a kind; each part counts with its length, so no two lists

@@ -210,9 +210,7 @@ def _form(kind: str, body: Mapping[str, Any]) -> str:
 
 def _void(body: Mapping[str, Any]) -> bool:
     status = {code for _, code in _codings(body.get("verificationStatus"))}
-    return body.get("status") in ("entered-in-error", "cancelled") or bool(
-        status & {"entered-in-error", "refuted"}
-    )
+    return body.get("status") in ("entered-in-error", "cancelled") or bool(status & {"entered-in-error", "refuted"})
 
 
 def _drop(case: _Case, record: Record, body: Mapping[str, Any]) -> None:
@@ -236,9 +234,7 @@ def _specimen(case: _Case, record: Record, body: Mapping[str, Any]) -> None:
     if not number:
         raise BadInput(Reason.MALFORMED_RECORD)
     kinds = {code for _, code in _codings(body.get("type"))}
-    known = next(
-        (_codes("material")[code]["becomes"] for code in sorted(kinds & set(_codes("material")))), None
-    )
+    known = next((_codes("material")[code]["becomes"] for code in sorted(kinds & set(_codes("material")))), None)
     taken = _start(body.get("collection") or {}, "collected")
     row = _specimen_row(case, record.source, number.strip())
     if kinds:
@@ -287,9 +283,7 @@ def _laboratory(case: _Case, record: Record, body: Mapping[str, Any]) -> None:
     _measured(case, record, body["analyte"], body.get("value"), body.get("unit"), taken)
 
 
-def _measured(
-    case: _Case, record: Record, code: str, value: object, unit: object, taken: datetime | None
-) -> None:
+def _measured(case: _Case, record: Record, code: str, value: object, unit: object, taken: datetime | None) -> None:
     known = _codes("unit").get(str(unit or "").strip().replace("µ", "u").replace("μ", "u"))
     if known is None or taken is None:
         raise BadInput(Reason.MALFORMED_RECORD)

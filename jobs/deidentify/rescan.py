@@ -163,9 +163,7 @@ def _fold_table() -> bytes:
     for code in (*range(0x41, 0x5B), *range(0xC0, 0x100)):
         letter = chr(code)
         if letter.isalpha():
-            table[code] = ord(
-                _strip(letter) or letter.lower().encode("latin-1", "replace").decode("latin-1")[0]
-            )
+            table[code] = ord(_strip(letter) or letter.lower().encode("latin-1", "replace").decode("latin-1")[0])
     return bytes(table)
 
 

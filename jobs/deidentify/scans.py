@@ -121,6 +121,7 @@ class ScanCleaner:
                 pseudonyms=pseudonyms,
                 patient_id=row["patient_id"],
                 shift_days=pseudonyms.shift_days(row["patient_id"]),
+                site=row["source"],
             )
             if find(target, row["identifiers"] or [], pixels=pixel_ranges(target, file["media_type"])):
                 raise BadInput(Reason.IDENTIFIER_FOUND)
@@ -153,8 +154,8 @@ class ScanCleaner:
             "height_px": reader.size[1],
             **self._pixel_size(reader, sheet, row["source"]),
             "objective": info.objective or _number(sheet.get("objective")),
-            "scanner_vendor": info.vendor or _device(sheet.get("scanner_vendor")),
-            "scanner_model": info.model or _device(sheet.get("scanner_model")),
+            "scanner_vendor": _device(info.vendor) or _device(sheet.get("scanner_vendor")),
+            "scanner_model": _device(info.model) or _device(sheet.get("scanner_model")),
             "scanner_key": _keyed(pseudonyms, "scanner", serial) or _keyed(pseudonyms, "scanner", device),
             "site_key": pseudonyms.key_for("site", row["source"]),
             "stain": _stain(sheet.get("stain")) or stain,

@@ -9,6 +9,7 @@ level 0 made smaller by one factor in both directions. Aperio's ImageDescription
 from __future__ import annotations
 
 import re
+import struct
 from datetime import datetime, timedelta
 from typing import BinaryIO
 
@@ -79,6 +80,8 @@ def deidentify_svs(
         raise BadInput(Reason.NOT_REWRITABLE) from None
     except DamagedStream as damage:
         raise BadInput(Reason.TRUNCATED if damage.truncated else Reason.UNREADABLE) from None
+    except (struct.error, ValueError, IndexError, OverflowError):
+        raise BadInput(Reason.UNREADABLE) from None
     return entries
 
 
@@ -127,15 +130,11 @@ def _description(page: Page, shift_days: int, path: str, entries: list[LogEntry]
         clean = _value(key, value, shift_days)
         named = key if key in NUMBER_KEYS | _OTHER_KEYS or key == "Date" else "other"
         if clean is None:
-            entries.append(
-                LogEntry(f"{path}.ImageDescription.{named}", log.REMOVED, "value of the description")
-            )
+            entries.append(LogEntry(f"{path}.ImageDescription.{named}", log.REMOVED, "value of the description"))
             continue
         if clean != value:
             done = log.SHIFTED if key == "Date" else log.GENERALISED
-            entries.append(
-                LogEntry(f"{path}.ImageDescription.{named}", done, "dates move, times lose minutes")
-            )
+            entries.append(LogEntry(f"{path}.ImageDescription.{named}", done, "dates move, times lose minutes"))
         kept.append(f"{key} = {clean}")
     return "|".join(kept).encode("ascii", "ignore")
 
@@ -185,7 +184,5 @@ def _page_entries(tiff: Tiff, levels: list[tuple[int, Page]]) -> list[LogEntry]:
             for tag in sorted(set(page.entries) - written)
         ]
         if ICC in page.entries:
-            entries.append(
-                LogEntry(f"page[{n}].tag {ICC}", log.GENERALISED, "text, date and device taken out")
-            )
+            entries.append(LogEntry(f"page[{n}].tag {ICC}", log.GENERALISED, "text, date and device taken out"))
     return entries

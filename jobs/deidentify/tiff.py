@@ -147,9 +147,7 @@ def _read_page(source: BinaryIO, order: str, big: bool, position: int, size: int
             value = _read(source, offset, length)
         entries[tag] = Entry(kind, number, value)
     (following,) = struct.unpack_from(order + word, table, count * width)
-    return Page(
-        order, entries, entries[DESCRIPTION].value.rstrip(b"\0") if DESCRIPTION in entries else b""
-    ), following
+    return Page(order, entries, entries[DESCRIPTION].value.rstrip(b"\0") if DESCRIPTION in entries else b""), following
 
 
 def write_tiff(source: BinaryIO, target: BinaryIO, tiff: Tiff, pages: Sequence[tuple[Page, bytes]]) -> None:
@@ -160,9 +158,7 @@ def write_tiff(source: BinaryIO, target: BinaryIO, tiff: Tiff, pages: Sequence[t
     """
     order, big = tiff.order, tiff.big
     magic = b"II" if order == "<" else b"MM"
-    target.write(
-        magic + (struct.pack(order + "HHHQ", 43, 8, 0, 0) if big else struct.pack(order + "HI", 42, 0))
-    )
+    target.write(magic + (struct.pack(order + "HHHQ", 43, 8, 0, 0) if big else struct.pack(order + "HI", 42, 0)))
     link = 8 if big else 4
     for page, description in pages:
         entries = _clean_entries(page, description)

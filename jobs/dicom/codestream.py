@@ -120,9 +120,7 @@ def _keep(data: bytes, segment: Segment) -> bytes:
     if marker == APP0 and data[payload : payload + 5] == b"JFIF\0" and end - payload >= 14:
         return b"\xff\xe0\x00\x10" + data[payload : payload + 12] + b"\0\0"
     if marker == APP14 and data[payload : payload + 5] == b"Adobe" and end - payload >= 12:
-        return (
-            b"\xff\xee\x00\x0e" + data[payload : payload + 7] + bytes(4) + data[payload + 11 : payload + 12]
-        )
+        return b"\xff\xee\x00\x0e" + data[payload : payload + 7] + bytes(4) + data[payload + 11 : payload + 12]
     if marker == APP8 and data[payload : payload + 4] == b"mrfx" and end - payload == 5:
         return data[start:end]
     return b""

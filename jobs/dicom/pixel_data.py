@@ -21,10 +21,7 @@ _ITEM, _DELIMITER = 0xFFFEE000, 0xFFFEE0DD
 _UNDEFINED = 0xFFFFFFFF
 _CHUNK = 1 << 20
 IMAGE_CODECS = frozenset(
-    [
-        f"1.2.840.10008.1.2.4.{n}"
-        for n in (*range(50, 71), 80, 81, 90, 91, 92, 93, 110, 111, 112, 201, 202, 203)
-    ]
+    [f"1.2.840.10008.1.2.4.{n}" for n in (*range(50, 71), 80, 81, 90, 91, 92, 93, 110, 111, 112, 201, 202, 203)]
 )
 
 
@@ -85,9 +82,7 @@ def copy_pixel_data(source: BinaryIO, target: BinaryIO, layout: Layout) -> bool:
     return True
 
 
-def _copy_native(
-    source: BinaryIO, target: BinaryIO, layout: Layout, tag: int, vr: bytes, length: int
-) -> None:
+def _copy_native(source: BinaryIO, target: BinaryIO, layout: Layout, tag: int, vr: bytes, length: int) -> None:
     due = length if layout.native_bytes is None else min(length, layout.native_bytes)
     if not layout.little_endian:
         due += due % 2  # bytes of a word are swapped, so that the last pixel lies behind the padding
@@ -124,9 +119,7 @@ def _copy_frames(source: BinaryIO, target: BinaryIO, layout: Layout) -> None:
         extended = _write_extended_placeholder(target, layout, len(frames))
     _write_head(target, layout, PIXEL_DATA, b"OB", _UNDEFINED)
     place = target.tell() + 8
-    target.write(
-        _item(layout, 4 * len(frames) if with_table else 0) + bytes(4 * len(frames) if with_table else 0)
-    )
+    target.write(_item(layout, 4 * len(frames) if with_table else 0) + bytes(4 * len(frames) if with_table else 0))
     offsets, lengths = _write_frames(source, target, layout, frames)
     target.write(struct.pack(layout.order + "HHI", _DELIMITER >> 16, _DELIMITER & 0xFFFF, 0))
     end = target.tell()

@@ -2,7 +2,7 @@
 
 `attribute_types.csv` holds, by keyword and by the sequence it lies in, the strictest type that any
 information object definition gives: 1 must have a value, 2 may be empty, 3 may be absent. Facts of PS3.3 as
-tabled by highdicom 0.27 (MIT).
+tabled by highdicom 0.28.2 (MIT).
 """
 
 from __future__ import annotations

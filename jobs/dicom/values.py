@@ -13,9 +13,7 @@ from functools import cache
 from importlib import resources
 
 _DATE = re.compile(r"(\d{4})[.-]?(\d{2})[.-]?(\d{2})")
-_DATETIME = re.compile(
-    r"(\d{4})(\d{2})?(\d{2})?(\d{2})?(?:\d{2})?(?:\d{2})?(?:\.\d{1,6})?([+-][01]\d[0-5]\d)?"
-)
+_DATETIME = re.compile(r"(\d{4})(\d{2})?(\d{2})?(\d{2})?(?:\d{2})?(?:\d{2})?(?:\.\d{1,6})?([+-][01]\d[0-5]\d)?")
 _TIME = re.compile(r"([01]\d|2[0-3])(?::?[0-5]\d(?::?[0-6]\d(?:\.\d{1,6})?)?)?")
 _DECIMAL = re.compile(r"[+-]?(\d{1,16}\.?\d{0,16}|\.\d{1,16})([eE][+-]?\d{1,3})?")
 _INTEGER = re.compile(r"[+-]?\d{1,12}")
@@ -112,7 +110,7 @@ def defined_terms() -> frozenset[str]:
     """Defined terms and enumerated values of DICOM.
 
     From `defined_terms.txt`: the terms that dicom3tools 1.00 (D. Clunie, BSD) validates against, the
-    enumerations of highdicom 0.27 (MIT), and a few of PS3.3 C.8.12 for whole slide microscopy.
+    enumerations of highdicom 0.28.2 (MIT), and a few of PS3.3 C.8.12 for whole slide microscopy.
     """
     text = resources.files("jobs.dicom").joinpath("defined_terms.txt").read_text("utf-8")
     return frozenset(text.split("\n")) - {""}

@@ -57,12 +57,9 @@ has room for."""
 _NUMBER = rb" *[+-]?\d{1,12}(?:\.\d{0,14})?(?:[eE][+-]?\d{1,3})? *"
 _NUMBERS = re.compile(_NUMBER + rb"(?:\\" + _NUMBER + rb")*\0?")
 """Values of DS and IS as nearly all files write them; what differs is looked at one by one."""
-_KEEP_SHORT_NUMBERS = frozenset(
-    {"OpticalPathIdentifier", "ReferencedOpticalPathIdentifier", "ContextIdentifier"}
-)
+_KEEP_SHORT_NUMBERS = frozenset({"OpticalPathIdentifier", "ReferencedOpticalPathIdentifier", "ContextIdentifier"})
 _CODE_TAGS = tuple(
-    Tag(keyword)
-    for keyword in ("CodeValue", "LongCodeValue", "URNCodeValue", "CodingSchemeDesignator", "CodeMeaning")
+    Tag(keyword) for keyword in ("CodeValue", "LongCodeValue", "URNCodeValue", "CodingSchemeDesignator", "CodeMeaning")
 )
 _CONCEPT_NAME = Tag("ConceptNameCodeSequence")
 _SPECIMEN_CONCEPT = ("121041", "DCM")
@@ -118,9 +115,7 @@ class _Walker:
         if any(tag in dataset for tag in _CODE_TAGS):
             self.code(dataset, path, parent)
 
-    def element(
-        self, dataset: Dataset, tag: BaseTag, path: str, parent: str, depth: int, specimen_text: bool
-    ) -> None:
+    def element(self, dataset: Dataset, tag: BaseTag, path: str, parent: str, depth: int, specimen_text: bool) -> None:
         """Decide on one element."""
         here = f"{path}({tag.group:04x},{tag.element:04x})"
         if tag.is_private:
@@ -136,7 +131,10 @@ class _Walker:
 
     def passes_raw(self, dataset: Dataset, tag: BaseTag) -> bool:
         """Whether an unlisted element holds as many numbers as it may; then it stays as it was read."""
-        raw = dataset.get_item(tag)
+        try:
+            raw = dataset.get_item(tag)
+        except Exception:
+            return False
         if (
             not isinstance(raw, RawDataElement)
             or raw.VR is None
@@ -155,9 +153,7 @@ class _Walker:
             and _count_fits(tag, len(raw.value) // size)
         )
 
-    def known(
-        self, dataset: Dataset, tag: BaseTag, here: str, parent: str, depth: int, specimen_text: bool
-    ) -> None:
+    def known(self, dataset: Dataset, tag: BaseTag, here: str, parent: str, depth: int, specimen_text: bool) -> None:
         """Decide on an element that the dictionary knows."""
         keyword = keyword_for_tag(tag)
         action = self.profile.action(tag)
@@ -221,9 +217,7 @@ class _Walker:
         else:
             self.clear(dataset, tag, here, parent, action.rule, action.code, least=_least(action))
 
-    def by_value(
-        self, dataset: Dataset, element: DataElement, here: str, parent: str, action: Action | None
-    ) -> None:
+    def by_value(self, dataset: Dataset, element: DataElement, here: str, parent: str, action: Action | None) -> None:
         """Let an element pass, changed where its kind asks for it, when each of its values may."""
         vr = str(element.VR)
         if not _has_value(element):
@@ -232,9 +226,7 @@ class _Walker:
             self.uids(dataset, element, here, action)
             return
         if not _fits_dictionary(element):
-            self.clear(
-                dataset, element.tag, here, parent, "value representation is not the attribute's", None
-            )
+            self.clear(dataset, element.tag, here, parent, "value representation is not the attribute's", None)
         elif element.keyword == "ICCProfile":
             self.profile_of_colour(dataset, element, here)
         elif " or " in vr or vr in _BULK or vr in _BINARY_SIZES:
@@ -244,9 +236,7 @@ class _Walker:
         else:
             self.strings(dataset, element, here, parent, action)
 
-    def strings(
-        self, dataset: Dataset, element: DataElement, here: str, parent: str, action: Action | None
-    ) -> None:
+    def strings(self, dataset: Dataset, element: DataElement, here: str, parent: str, action: Action | None) -> None:
         """Let the values of a text-like element pass, changed, or none of them."""
         vr = str(element.VR)
         cleaner = self.cleaner(vr, element.keyword)
@@ -255,17 +245,13 @@ class _Walker:
         if vr == "CS" and 0 < after.count(None) < len(after):
             after = ["OTHER" if text is None else text for text in after]
         if None in after:
-            rule, code = _named(
-                action, f"{_UNLISTED}: {_KINDS.get(vr, 'value')} outside of the public vocabularies"
-            )
+            rule, code = _named(action, f"{_UNLISTED}: {_KINDS.get(vr, 'value')} outside of the public vocabularies")
             self.clear(dataset, element.tag, here, parent, rule, code)
             return
         self.set(dataset, element.tag, vr, after if len(after) > 1 else after[0])
         if after != before:
             done = log.SHIFTED if vr in ("DA", "DT") else log.GENERALISED
-            self.entries.append(
-                LogEntry(here, done, *_named(action, f"{_UNLISTED}: dates move, times lose minutes"))
-            )
+            self.entries.append(LogEntry(here, done, *_named(action, f"{_UNLISTED}: dates move, times lose minutes")))
         elif action is not None:
             self.entries.append(LogEntry(here, log.KEPT, action.rule, action.code))
 
@@ -288,9 +274,7 @@ class _Walker:
         after = [uid if uid == "" or is_registered(uid) else self.pseudonyms.uid(uid) for uid in before]
         if after != before or str(element.VR) != "UI":
             self.set(dataset, element.tag, "UI", after if len(after) > 1 else "".join(after))
-            self.entries.append(
-                LogEntry(here, log.REPLACED, *_named(action, f"{_UNLISTED}: UID is not registered"))
-            )
+            self.entries.append(LogEntry(here, log.REPLACED, *_named(action, f"{_UNLISTED}: UID is not registered")))
 
     def identifier(
         self, dataset: Dataset, element: DataElement, here: str, keyword: str, action: Action | None
@@ -311,9 +295,7 @@ class _Walker:
             self.remove(dataset, element.tag, here, "ICC profile cannot be read", None)
             return
         self.set(dataset, element.tag, "OB", cleaned + bytes(len(cleaned) % 2))
-        self.entries.append(
-            LogEntry(here, log.GENERALISED, "text, date and device taken out of the ICC profile")
-        )
+        self.entries.append(LogEntry(here, log.GENERALISED, "text, date and device taken out of the ICC profile"))
 
     def code(self, item: Dataset, path: str, parent: str) -> None:
         """Give a code item its public meaning, or a stand-in where no dictionary knows it.
@@ -454,9 +436,7 @@ def _strings(element: DataElement) -> list[str]:
     if isinstance(value, (str, bytes)) or not hasattr(value, "__iter__") or element.VR == "PN":
         value = [value]
     return [
-        (
-            v.decode("latin-1") if isinstance(v, bytes) else getattr(v, "original_string", None) or str(v)
-        ).strip()
+        (v.decode("latin-1") if isinstance(v, bytes) else getattr(v, "original_string", None) or str(v)).strip()
         for v in value
     ]
 

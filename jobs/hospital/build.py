@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from jobs.errors import UsageError
-from jobs.hospital.cases import FIRST, LATE, plan
+from jobs.hospital.cases import FIRST, LATE, chart_of, one_case, plan
 from jobs.hospital.collect import Collection
 from jobs.hospital.deliver import compose, render_all, write, write_manifest
-from jobs.hospital.people import EXAMINERS, SOURCES, Person
+from jobs.hospital.diseases import DISEASES
+from jobs.hospital.people import EXAMINERS, SOURCES, Person, make_person
 from jobs.hospital.plan import Hospital
-from jobs.hospital.truth import Truth
+from jobs.hospital.truth import FILE, Truth
 from jobs.hospital.votes import examiners_of, read_scan
 
 FEWEST_PATIENTS, FEWEST_CELLS = 4, 12
 """Fewest patients, and fewest cells a patient, that can hold all the trouble."""
+ADDED_CELLS = 24
+"""Cells of a patient who is added later."""
 
 
 def build(
@@ -64,6 +68,41 @@ def build(
     truth.write(directory)
 
 
+def add_patient(directory: Path, *, seed: int) -> str:
+    """Deliver one new patient of Helsinki: a DICOM slide, fields, annotations and records; nothing is wrong with them.
+
+    Args:
+        directory: a hospital that `build` wrote; its truth learns of the patient.
+        seed: decides who it is.
+
+    Returns:
+        Landing-relative path of the delivery.
+
+    Raises:
+        UsageError: there is no hospital in the directory.
+    """
+    try:
+        known = json.loads((directory / FILE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError(f"{directory} holds no {FILE}. Name a directory that `hemalake demo-hospital` made.") from None
+    landing = directory / "landing"
+    number = max(patient["patient"] for patient in known["patients"]) + 1
+    order = len([entry for entry in (landing / "helsinki").iterdir() if entry.is_dir()]) + 1
+    first = datetime(2024, 4, 15, tzinfo=UTC) + timedelta(weeks=order)
+    delivery = f"helsinki/{first + timedelta(weeks=8):%Y-%m-%d}_{order:03d}"
+    person = make_person(seed, number, "helsinki")
+    case = one_case(chart_of(seed, person, DISEASES[number % len(DISEASES)], delivery, first), ADDED_CELLS)
+    hospital = Hospital(seed, [case], distinct_cells=sum(len(scan.cells) for scan in case.scans))
+    truth = Truth()
+    for path, content in compose(hospital, [case], delivery, truth, trouble=False).items():
+        write(landing / path, content)
+    render_all(list(case.scans), landing, 1, None)
+    write_manifest(landing / delivery)
+    truth.facts |= _facts(hospital)
+    truth.append_to(directory, known)
+    return delivery
+
+
 def _late_delivery(hospital: Hospital, truth: Truth) -> dict[str, bytes]:
     """Second readings of a slide and a field of Helsinki's first patient, by someone who has not seen them yet."""
     case = hospital.cases[0]
@@ -104,5 +143,3 @@ def patient_facts(person: Person) -> dict[str, Any]:
         "national": person.national_id,
     }
     return {"patient": person.number, "source": person.source, "ids": ids, "name": person.full_name}
-
-

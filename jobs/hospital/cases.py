@@ -154,7 +154,7 @@ def _scan(
 ) -> Scan:
     person, gen = chart.person, rng(chart.seed, "scan", name)
     scanned = at_random_time(gen, chart.taken + timedelta(days=int(gen.integers(1, 6))))
-    named = person.number % 3 == 1 or kind != "field" and person.number % 4 == 0
+    named = person.number % 3 == 1 or (kind != "field" and person.number % 4 == 0)
     return Scan(
         name=name,
         path=path,
@@ -204,7 +204,10 @@ def _copy(scan: Scan, kind: str) -> Scan:
 def _overlapping(hospital: Hospital, scan: Scan) -> tuple[Scan, Scan]:
     """Two fields cut from one larger canvas, which has cells of its own beside those of `scan`."""
     gen = rng(hospital.seed, "overlap", scan.name)
-    step = (round(scan.width * float(gen.uniform(0.36, 0.5))), round(scan.height * float(gen.uniform(0.04, 0.12))))
+    step = (
+        round(scan.width * float(gen.uniform(0.36, 0.5))),
+        round(scan.height * float(gen.uniform(0.04, 0.12))),
+    )
     size = (scan.width + step[0], scan.height + step[1])
     codes = [cell.code for cell in scan.cells]
     more = codes[: max(len(codes) * step[0] // scan.width, 1)]

@@ -65,7 +65,8 @@ class Body:
         rho = outline(theta, ORDERS, self.terms)
         if self.look.extra == "hairs":
             rho = rho + np.abs(outline(theta, HAIRS, self.hairs) - 1)
-        return np.hypot(x, y) - np.float32(self.radius) * rho.astype(np.float32)
+        edge: FloatArray = np.float32(self.radius) * rho.astype(np.float32)
+        return np.hypot(x, y) - edge
 
 
 def draw(code: str, seed: int, um: float, stain: Stain, scale: float = 1.0) -> Stamp:
@@ -109,7 +110,13 @@ def _cell(body: Body, x: FloatArray, y: FloatArray, um: float, stain: Stain) -> 
 
 
 def _cytoplasm(
-    body: Body, distance: FloatArray, place: tuple[float, float], x: FloatArray, y: FloatArray, um: float, stain: Stain
+    body: Body,
+    distance: FloatArray,
+    place: tuple[float, float],
+    x: FloatArray,
+    y: FloatArray,
+    um: float,
+    stain: Stain,
 ) -> FloatArray:
     """Cytoplasm: basophilic towards the rim, cloudy, with the pale area of the Golgi field beside the nucleus."""
     gen, look = body.gen, body.look
@@ -121,7 +128,9 @@ def _cytoplasm(
     rim = np.clip(1 + distance / np.float32(body.radius * 0.75), 0, 1) ** 2
     strength = 0.30 if look.cytoplasm in ("blue", "deepblue", "paleblue") else 0.10
     clouds = noise(gen, distance.shape, 0.8 / um) * np.float32(0.03)
-    rgb = base * (1 - np.float32(strength) * (rim - np.float32(0.35)) * np.float32(0.55) + clouds)[..., None]
+    rgb: FloatArray = (
+        base * (1 - np.float32(strength) * (rim - np.float32(0.35)) * np.float32(0.55) + clouds)[..., None]
+    )
     if look.hof:
         norm = max(float(np.hypot(*place)), 0.01)
         away = body.radius * 0.18
@@ -132,7 +141,13 @@ def _cytoplasm(
 
 
 def _chromatin(
-    body: Body, core: FloatArray, place: tuple[float, float], x: FloatArray, y: FloatArray, um: float, stain: Stain
+    body: Body,
+    core: FloatArray,
+    place: tuple[float, float],
+    x: FloatArray,
+    y: FloatArray,
+    um: float,
+    stain: Stain,
 ) -> FloatArray:
     """The nucleus: clumps, a darker membrane, and nucleoli."""
     gen, look = body.gen, body.look
@@ -141,10 +156,14 @@ def _chromatin(
     blots = np.tanh(coarse * np.float32(1.6)) * np.float32(0.75) + fine * np.float32(0.35)
     membrane = np.exp(-(((core + np.float32(0.3)) / np.float32(0.4)) ** 2)) * np.float32(0.10)
     shade = 1 - np.float32(look.clumps) * blots * np.float32(0.62) - membrane
-    rgb = stain.colour(look.chromatin) * np.clip(shade, 0.35, 1.5)[..., None]
+    rgb: FloatArray = stain.colour(look.chromatin) * np.clip(shade, 0.35, 1.5)[..., None]
     for _ in range(int(gen.integers(1, look.nucleoli + 1)) if look.nucleoli else 0):
         reach = body.radius * look.share * 0.6
-        rgb = _mix(rgb, stain.colour("nucleolus"), 0.6 * _spot(gen, x - place[0], y - place[1], reach, gen.uniform(0.9, 1.5)))
+        rgb = _mix(
+            rgb,
+            stain.colour("nucleolus"),
+            0.6 * _spot(gen, x - place[0], y - place[1], reach, gen.uniform(0.9, 1.5)),
+        )
     return rgb
 
 
@@ -180,7 +199,14 @@ def _artefact(body: Body, x: FloatArray, y: FloatArray, um: float, stain: Stain)
         cover = grains(gen, (shape[0], shape[1]), um, radius * 0.9, int(gen.integers(40, 160)), gen.uniform(0.2, 0.5))
         return Stamp(np.broadcast_to(stain.colour("dirt"), (*shape, 3)).copy(), cover * np.float32(0.9))
     if kind == 1:
-        streak = blob(x * np.float32(0.85), y * np.float32(gen.uniform(1.2, 2.2)), gen, radius * 0.9, 0.14, (2, 3, 4, 5, 7, 9))
+        streak = blob(
+            x * np.float32(0.85),
+            y * np.float32(gen.uniform(1.2, 2.2)),
+            gen,
+            radius * 0.9,
+            0.14,
+            (2, 3, 4, 5, 7, 9),
+        )
         ragged = streak + noise(gen, (shape[0], shape[1]), 1.0 / um) * np.float32(0.5)
         texture = 1 - noise(gen, (shape[0], shape[1]), 0.9 / um) * np.float32(0.14)
         return Stamp(stain.colour("chromatin_fine") * texture[..., None], coverage(ragged, 2.4) * np.float32(0.9))

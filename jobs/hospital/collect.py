@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from jobs.hospital import annotations
+from jobs.hospital import formats
 from jobs.hospital.people import Examiner
 from jobs.hospital.plan import Scan, Vote
 from jobs.hospital.seeds import pick, rng
@@ -45,14 +45,14 @@ class Collection:
 
     def add(self, scan: Scan, votes: list[Vote], seed: int, turn: int) -> list[str]:
         """Write a scan's votes down, each examiner's in one format; their places, in the order of the votes."""
-        formats = FIELD_FORMATS if scan.is_field else SLIDE_FORMATS
+        allowed = FIELD_FORMATS if scan.is_field else SLIDE_FORMATS
         chosen: dict[str, str] = {}
         places = []
         for vote in votes:
             name = vote.examiner.name
             if name not in chosen:
-                random = pick(rng(seed, "format", scan.path, name), formats)
-                chosen[name] = random if chosen else formats[turn % len(formats)]
+                random = pick(rng(seed, "format", scan.path, name), allowed)
+                chosen[name] = random if chosen else allowed[turn % len(allowed)]
             places.append(self.add_vote(vote, chosen[name]))
         return places
 
@@ -60,11 +60,11 @@ class Collection:
         """Write one vote down; its place."""
         if kind == "csv":
             self._identify(vote, self.points_path)
-            self.rows.append(annotations.point(vote))
+            self.rows.append(formats.point(vote))
             return f"{self.points_path}#{len(self.rows) - 1}"
         if kind == "voc":
-            return self.add_box(vote, annotations.voc_box(vote))
-        return self.add_feature(vote.scan.name, annotations.feature(vote), vote)
+            return self.add_box(vote, formats.voc_box(vote))
+        return self.add_feature(vote.scan.name, formats.feature(vote), vote)
 
     def add_feature(self, name: str, feature: dict[str, Any], vote: Vote) -> str:
         """Add a feature to the file of the scan of this name; its place."""
@@ -91,9 +91,9 @@ class Collection:
 
     def files(self) -> dict[str, bytes]:
         """All files, by landing-relative path."""
-        found = {path: annotations.geojson(features) for path, features in self.features.items()}
+        found = {path: formats.geojson(features) for path, features in self.features.items()}
         for path, file in self.boxes.items():
-            found[path] = annotations.voc(file.scan, file.examiner, file.at, file.boxes, file.turn)
+            found[path] = formats.voc(file.scan, file.examiner, file.at, file.boxes, file.turn)
         if self.rows:
-            found[self.points_path] = annotations.table(annotations.POINT_COLUMNS, self.rows)
+            found[self.points_path] = formats.table(formats.POINT_COLUMNS, self.rows)
         return found

@@ -11,11 +11,12 @@ from pathlib import Path
 from jobs.hospital.collect import Collection
 from jobs.hospital.dicom import write_dicom
 from jobs.hospital.fields import write_field
+from jobs.hospital.formats import table
 from jobs.hospital.plan import Case, Hospital, Scan, Vote
 from jobs.hospital.records import (
     RESOURCES,
-    Resource,
     SCAN_COLUMNS,
+    Resource,
     identify_records,
     laboratory,
     laboratory_rows,
@@ -23,7 +24,6 @@ from jobs.hospital.records import (
     resources,
     scan_row,
 )
-from jobs.hospital.annotations import table
 from jobs.hospital.section import paint_section
 from jobs.hospital.smear import paint_smear
 from jobs.hospital.svs import write_svs
@@ -153,13 +153,18 @@ def _tables(seed: int, cases: list[Case], folder: str, truth: Truth, trouble: bo
     values: list[list[str]] = []
     scans: list[list[str]] = []
     for case in cases:
-        own, shown = laboratory_rows(seed, case), [scan_row(scan) for scan in case.scans if scan.format != "dicom"]
+        own, shown = (
+            laboratory_rows(seed, case),
+            [scan_row(scan) for scan in case.scans if scan.format != "dicom"],
+        )
         if case.withdrawn:
             truth.withdrawn["records"] += [f"{lab}#{len(values) + n}" for n in range(len(own))]
             truth.withdrawn["records"] += [f"{sheet}#{len(scans) + n}" for n in range(len(shown))]
         values += own
         scans += shown
         truth.identify_person(case.person, lab, "name", "national_id", "laboratory_number", "birth_date")
+        if any(case.person.phone in row[-1] for row in own):
+            truth.identify_person(case.person, lab, "phone")
         truth.identify_person(case.person, sheet, "pathology_number")
         truth.identify(case.specimen, case.person.number, "accession_number", sheet)
     if trouble:

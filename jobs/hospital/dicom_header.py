@@ -125,13 +125,20 @@ def _step(scan: Scan, kind: str) -> Dataset:
     """A step of the preparation."""
     text = "TEXT"
     content = [
-        item(ValueType=text, ConceptNameCodeSequence=_name("121041", "DCM", "Specimen Identifier"), TextValue=scan.specimen),
+        item(
+            ValueType=text,
+            ConceptNameCodeSequence=_name("121041", "DCM", "Specimen Identifier"),
+            TextValue=scan.specimen,
+        ),
     ]
     if kind == "sampling":
         content.append(_code("111701", "DCM", "Processing type", coded("17636008", "SCT", "Specimen collection")))
         content.append(
-            item(ValueType=text, ConceptNameCodeSequence=_name("111703", "DCM", "Processing step description"),
-                 TextValue=f"Aspirated from {scan.person.full_name}")  # fmt: skip
+            item(
+                ValueType=text,
+                ConceptNameCodeSequence=_name("111703", "DCM", "Processing step description"),
+                TextValue=f"Aspirated from {scan.person.full_name}",
+            )  # fmt: skip
         )
         return item(SpecimenPreparationStepContentItemSequence=Sequence(content))
     content.append(_code("111701", "DCM", "Processing type", coded("127790008", "SCT", "Staining")))
@@ -150,5 +157,7 @@ def _name(value: str, scheme: str, meaning: str) -> Sequence:
 
 def _code(value: str, scheme: str, meaning: str, code: Dataset) -> Dataset:
     return item(
-        ValueType="CODE", ConceptNameCodeSequence=_name(value, scheme, meaning), ConceptCodeSequence=Sequence([code])
+        ValueType="CODE",
+        ConceptNameCodeSequence=_name(value, scheme, meaning),
+        ConceptCodeSequence=Sequence([code]),
     )

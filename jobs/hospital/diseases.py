@@ -54,7 +54,10 @@ DISEASES = (
     ),
     Disease(
         "C91.1",
-        {"helsinki": "Krooninen lymfaattinen leukemia", "munich": "Chronische lymphatische Leukämie vom B-Zell-Typ"},
+        {
+            "helsinki": "Krooninen lymfaattinen leukemia",
+            "munich": "Chronische lymphatische Leukämie vom B-Zell-Typ",
+        },
         {"LYT": 6, "KSC": 40, "LYI": 12, "HAC": 4, "NGS": 0.5, "EBO": 0.6},
         {"hb": 118, "wbc": 64, "plt": 142},
         ("TP53", "NOTCH1", "SF3B1"),

@@ -19,7 +19,7 @@ def write_field(scan: Scan, pixels: Pixels) -> bytes:
     exif[ExifTags.Base.Make] = "Isokamera"
     exif[ExifTags.Base.Artist] = artist(scan)
     if scan.comment:
-        exif[ExifTags.Base.ImageDescription] = scan.comment
+        exif[ExifTags.Base.ImageDescription] = scan.comment.encode()
     details = exif.get_ifd(ExifTags.IFD.Exif)
     details[ExifTags.Base.DateTimeOriginal] = f"{scan.scanned:%Y:%m:%d %H:%M:%S}"
     details[ExifTags.Base.BodySerialNumber] = CAMERA_SERIAL[scan.source]

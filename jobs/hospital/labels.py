@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
@@ -29,7 +31,9 @@ def overview(scan: Scan, thumbnail: Pixels) -> Pixels:
     paper = _paper(scan, LABEL_SIZE).resize((220, 220), Image.Resampling.BILINEAR)
     glass.paste(paper, (14, 18))
     glass.paste(Image.fromarray(thumbnail).resize((330, 190), Image.Resampling.BILINEAR), (276, 33))
-    ImageDraw.Draw(glass).rectangle((0, 0, OVERVIEW_SIZE[0] - 1, OVERVIEW_SIZE[1] - 1), outline=(120, 126, 124), width=3)
+    ImageDraw.Draw(glass).rectangle(
+        (0, 0, OVERVIEW_SIZE[0] - 1, OVERVIEW_SIZE[1] - 1), outline=(120, 126, 124), width=3
+    )
     return np.asarray(glass)
 
 
@@ -37,7 +41,7 @@ def _paper(scan: Scan, size: tuple[int, int]) -> Image.Image:
     paper = Image.new("RGB", size, (252, 251, 246))
     pen = ImageDraw.Draw(paper)
     for row, text in enumerate(label_lines(scan)):
-        pen.text((14, 14 + 38 * row), text, fill=(24, 24, 30), font=ImageFont.load_default(23))
+        _write(pen, 14, 14 + 38 * row, text)
     bars = np.frombuffer(scan.container.encode(), dtype=np.uint8)
     for place, value in enumerate(bars[:20]):
         for bit in range(4):
@@ -45,3 +49,18 @@ def _paper(scan: Scan, size: tuple[int, int]) -> Image.Image:
                 left = 20 + place * 14 + bit * 3
                 pen.rectangle((left, 222, left + 1, 296), fill=(0, 0, 0))
     return paper
+
+
+def _write(pen: ImageDraw.ImageDraw, x: float, y: float, text: str) -> None:
+    """Write a line. The font that comes with Pillow has no letters with two dots, so the dots are drawn."""
+    font, ink = ImageFont.load_default(23), (24, 24, 30)
+    for letter in text:
+        parts = unicodedata.normalize("NFD", letter)
+        bare = parts[0]
+        pen.text((x, y), bare, fill=ink, font=font)
+        left, top, right, _ = pen.textbbox((x, y), bare, font=font)
+        if len(parts) > 1:
+            middle = (left + right) / 2
+            for dot in (middle - 4, middle + 2):
+                pen.rectangle((dot, top - 5, dot + 2, top - 3), fill=ink)
+        x += font.getlength(bare)

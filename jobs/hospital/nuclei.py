@@ -53,7 +53,9 @@ def _folded(look: Look, gen: Generator, x: FloatArray, y: FloatArray, own: float
 def _band(look: Look, gen: Generator, x: FloatArray, y: FloatArray, own: float) -> FloatArray:
     curve = own * float(gen.uniform(0.66, 0.78))
     thick = own * float(gen.uniform(0.26, 0.33))
-    swell = np.cos(np.arctan2(y, x) * np.float32(gen.uniform(1.5, 2.5)) + np.float32(gen.uniform(0, 6))) * np.float32(own * 0.05)
+    swell: FloatArray = np.cos(
+        np.arctan2(y, x) * np.float32(gen.uniform(1.5, 2.5)) + np.float32(gen.uniform(0, 6))
+    ) * np.float32(own * 0.05)
     shifted = x + np.float32(own * 0.1)
     return arc(shifted, y, curve, float(gen.uniform(1.5, 2.3)), thick) + swell
 
@@ -65,14 +67,21 @@ def _lobes(look: Look, gen: Generator, x: FloatArray, y: FloatArray, own: float)
     step = float(gen.uniform(1.05, 1.35)) if number < 5 else 5.2 / number
     if number == 2:
         step = float(gen.uniform(1.7, 2.4))
-    middles = []
+    middles: list[tuple[float, float]] = []
     result: FloatArray | None = None
     for lobe in range(number):
         angle = (lobe - (number - 1) / 2) * step + float(gen.normal(0, 0.1))
         reach = curve * float(gen.uniform(0.85, 1.12))
         middle = (reach * float(np.cos(angle)), reach * float(np.sin(angle)))
         lx, ly = turned(x - np.float32(middle[0]), y - np.float32(middle[1]), float(gen.uniform(0, 3.2)))
-        part = blob(lx / np.float32(1.1), ly * np.float32(1.1), gen, size * float(gen.uniform(0.85, 1.12)), 0.06, (2, 3))
+        part = blob(
+            lx / np.float32(1.1),
+            ly * np.float32(1.1),
+            gen,
+            size * float(gen.uniform(0.85, 1.12)),
+            0.06,
+            (2, 3),
+        )
         result = part if result is None else np.minimum(result, part)
         if middles:
             result = np.minimum(result, capsule(x, y, middles[-1], middle, 0.32))
@@ -89,9 +98,16 @@ def _smudge(look: Look, gen: Generator, x: FloatArray, y: FloatArray, own: float
 def _smooth_cut(body: FloatArray, cut: FloatArray, width: float) -> FloatArray:
     """The body without the cut, with rounded corners (polynomial smooth maximum)."""
     blend = np.clip(0.5 - (cut + body) / np.float32(2 * width), 0, 1)
-    return body + (-cut - body) * blend + np.float32(width) * blend * (1 - blend)
+    rounded: FloatArray = body + (-cut - body) * blend + np.float32(width) * blend * (1 - blend)
+    return rounded
 
 
 _SHAPES = {
-    "round": _round, "oval": _oval, "kidney": _kidney, "folded": _folded, "band": _band, "lobes": _lobes, "smudge": _smudge,
-}  # fmt: skip
+    "round": _round,
+    "oval": _oval,
+    "kidney": _kidney,
+    "folded": _folded,
+    "band": _band,
+    "lobes": _lobes,
+    "smudge": _smudge,
+}

@@ -18,7 +18,8 @@ def reduced(pixels: Pixels) -> Pixels:
     height, width = (side // REDUCTION for side in pixels.shape[:2])
     blocks = pixels[: height * REDUCTION, : width * REDUCTION].reshape(height, REDUCTION, width, REDUCTION, 3)
     rows = blocks.sum(axis=3, dtype=np.uint16).sum(axis=1, dtype=np.uint16)
-    return ((rows + REDUCTION**2 // 2) // REDUCTION**2).astype(np.uint8)
+    means: Pixels = ((rows + REDUCTION**2 // 2) // REDUCTION**2).astype(np.uint8)
+    return means
 
 
 def tiles(pixels: Pixels, side: int) -> Iterator[Pixels]:

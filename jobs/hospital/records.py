@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from jobs.hospital.annotations import table
 from jobs.hospital.blood import ANALYTES, counts_at
 from jobs.hospital.dicom_header import STAIN
 from jobs.hospital.diseases import DISEASES
+from jobs.hospital.formats import table
 from jobs.hospital.people import COUNTRY, NATIONAL_SYSTEM, PHYSICIANS, Person
 from jobs.hospital.plan import Case, Scan
 from jobs.hospital.seeds import Generator, pick, rng, uuid
@@ -123,7 +123,12 @@ def blood_observation(seed: int, person: Person, analyte: str, at: str, value: f
 
 def _blood(seed: int, gen: Generator, case: Case) -> Iterator[Resource]:
     """Blood counts before, at and after the sampling."""
-    days = [-int(gen.integers(20, 60)), -int(gen.integers(0, 3)), int(gen.integers(5, 40)), int(gen.integers(60, 120))]
+    days = [
+        -int(gen.integers(20, 60)),
+        -int(gen.integers(0, 3)),
+        int(gen.integers(5, 40)),
+        int(gen.integers(60, 120)),
+    ]
     number = 0
     for day in days:
         at = moment(case, case.taken + timedelta(days=day, minutes=-int(gen.integers(20, 300))))
@@ -143,7 +148,9 @@ def _genetics(seed: int, gen: Generator, case: Case) -> Iterator[Resource]:
             "resourceType": "Observation",
             "id": uuid(seed, "gene", person.number, gene),
             "status": "final",
-            "code": {"coding": [{"system": "http://loinc.org", "code": "69548-6", "display": "Genetic variant assessment"}]},
+            "code": {
+                "coding": [{"system": "http://loinc.org", "code": "69548-6", "display": "Genetic variant assessment"}]
+            },
             "subject": _subject(person),
             "effectiveDateTime": moment(case, case.taken + timedelta(days=6)),
             "component": [_gene_studied(gene)],
@@ -170,10 +177,18 @@ def _specimen(seed: int, case: Case) -> Resource:
     return {
         "resourceType": "Specimen",
         "id": uuid(seed, "specimen", person.number),
-        "accessionIdentifier": {"system": f"https://{person.source}.example/accession", "value": case.specimen},
-        "type": {"coding": [{"system": "http://snomed.info/sct", "code": "119359002", "display": "Bone marrow specimen"}]},
+        "accessionIdentifier": {
+            "system": f"https://{person.source}.example/accession",
+            "value": case.specimen,
+        },
+        "type": {
+            "coding": [{"system": "http://snomed.info/sct", "code": "119359002", "display": "Bone marrow specimen"}]
+        },
         "subject": _subject(person),
-        "collection": {"collector": {"display": _staff(person)}, "collectedDateTime": moment(case, case.taken)},
+        "collection": {
+            "collector": {"display": _staff(person)},
+            "collectedDateTime": moment(case, case.taken),
+        },
         "note": [{"text": f"{person.full_name}, {person.national_id}"}],
     }
 

@@ -17,7 +17,7 @@ SCALE = 0.72
 """Cells of embedded tissue have shrunk."""
 CLASSES = ("EBO", "LYT", "PLM", "BLA", "EOS", "NGS", "MYB", "PMO", "OTH")
 """Classes that can be told in a section."""
-_CROWD = ("EBO", "EBO", "LYT", "BLA", "MYB", "NGS", "PLM", "EOS", "MMZ")
+_CROWD = ("EBO", "EBO", "EBO", "LYT", "LYT", "BLA", "MYB", "MYB", "NGS", "NGS", "PLM", "EOS", "MMZ", "PMO")
 _VARIANTS = 48
 _COARSE = 4
 """Large things are drawn on every fourth pixel and enlarged."""
@@ -44,14 +44,15 @@ def _room(scan: Scan) -> FloatArray:
     shape = (-(-scan.height // _COARSE), -(-scan.width // _COARSE))
     y, x = (axis.astype(np.float32) * np.float32(um) for axis in np.mgrid[: shape[0], : shape[1]])
     room = np.full(shape, 1e3, dtype=np.float32)
-    number = int(shape[0] * shape[1] * um * um / 5200)
+    number = int(shape[0] * shape[1] * um * um / 3400)
     for _ in range(number):
         radius = float(gen.uniform(14, 34))
         cx, cy = gen.uniform(0, shape[1] * um), gen.uniform(0, shape[0] * um)
         if any(np.hypot(cell.x * scan.um - cx, cell.y * scan.um - cy) < radius * 1.2 + 9 for cell in scan.cells):
             continue
         vacuole = blob(x - np.float32(cx), y - np.float32(cy), gen, radius, 0.08, (2, 3, 4))
-        room = np.where(vacuole < room - np.float32(2.5), np.where(room < 2, room, vacuole), room)
+        if not ((vacuole < 3) & (room < 3)).any():
+            room = np.minimum(room, vacuole)
     return room
 
 
@@ -74,7 +75,7 @@ def _places(gen: Generator, scan: Scan, room: FloatArray) -> NDArray[np.float64]
     """Where unplanned cells lie: densely, but not in fat and not where planned cells lie."""
     step = 8.6 / scan.um
     x, y = np.meshgrid(np.arange(0, scan.width, step), np.arange(0, scan.height, step * 0.9))
-    places = np.stack([x.ravel(), y.ravel()], axis=1)
+    places: NDArray[np.float64] = np.stack([x.ravel(), y.ravel()], axis=1)
     places += gen.normal(0, step * 0.24, places.shape)
     inside = ((places >= 0) & (places < (scan.width, scan.height))).all(axis=1)
     places = places[inside]
@@ -83,11 +84,10 @@ def _places(gen: Generator, scan: Scan, room: FloatArray) -> NDArray[np.float64]
     for cell in scan.cells:
         reach = (Body(cell.code, cell.seed, SCALE).radius + 3.5) / scan.um
         free &= np.hypot(places[:, 0] - cell.x, places[:, 1] - cell.y) > reach
-    return places[free]
+    kept: NDArray[np.float64] = places[free]
+    return kept
 
 
 def _turned(gen: Generator, cell: Stamp) -> Stamp:
     turns = int(gen.integers(4))
     return Stamp(np.rot90(cell.rgb, turns), np.rot90(cell.alpha, turns))
-
-

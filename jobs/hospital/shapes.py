@@ -36,7 +36,9 @@ def wobble(gen: Generator, orders: tuple[int, ...], depth: float) -> tuple[NDArr
 
 
 def outline(
-    theta: NDArray[np.floating], orders: tuple[int, ...], terms: tuple[NDArray[np.float64], NDArray[np.float64]]
+    theta: NDArray[np.floating],
+    orders: tuple[int, ...],
+    terms: tuple[NDArray[np.float64], NDArray[np.float64]],
 ) -> NDArray[np.floating]:
     """Radius against the mean radius, at each angle."""
     result = np.ones_like(theta)
@@ -45,7 +47,9 @@ def outline(
     return result
 
 
-def blob(x: FloatArray, y: FloatArray, gen: Generator, radius: float, depth: float, orders: tuple[int, ...]) -> FloatArray:
+def blob(
+    x: FloatArray, y: FloatArray, gen: Generator, radius: float, depth: float, orders: tuple[int, ...]
+) -> FloatArray:
     """A round, irregular shape."""
     rho, theta = np.hypot(x, y), np.arctan2(y, x)
     return rho - np.float32(radius) * outline(theta, orders, wobble(gen, orders, depth)).astype(np.float32)
@@ -53,7 +57,8 @@ def blob(x: FloatArray, y: FloatArray, gen: Generator, radius: float, depth: flo
 
 def ellipse(x: FloatArray, y: FloatArray, a: float, b: float) -> FloatArray:
     """An ellipse with half axes a and b; the distance is approximate."""
-    return (np.hypot(x / np.float32(a), y / np.float32(b)) - 1) * np.float32(min(a, b))
+    around: FloatArray = np.hypot(x / np.float32(a), y / np.float32(b))
+    return (around - 1) * np.float32(min(a, b))
 
 
 def arc(x: FloatArray, y: FloatArray, radius: float, aperture: float, thickness: float) -> FloatArray:
@@ -104,4 +109,5 @@ def grains(gen: Generator, shape: tuple[int, int], um: float, reach: float, coun
     np.add.at(field, (rows, columns), gen.uniform(0.7, 1.3, count).astype(np.float32))
     sigma = max(radius / um * 0.62, 0.5)
     peak = 2 * np.pi * sigma**2
-    return np.clip(gaussian_filter(field, sigma, truncate=3) * np.float32(peak) * 1.5 - 0.25, 0, 1)
+    soft: FloatArray = gaussian_filter(field, sigma, truncate=3)
+    return np.clip(soft * np.float32(1.5 * peak) - np.float32(0.25), 0, 1)

@@ -9,7 +9,7 @@ from jobs.hospital import canvas
 from jobs.hospital.cells import Body, draw
 from jobs.hospital.plan import Scan
 from jobs.hospital.seeds import pick, rng
-from jobs.hospital.shapes import Generator, blob, coverage, grains, grid, noise, outline, wobble
+from jobs.hospital.shapes import FloatArray, Generator, blob, coverage, grains, grid, noise, outline, wobble
 from jobs.hospital.stain import Stain, make_stain
 
 RED_CELL_UM = 7.3
@@ -68,7 +68,8 @@ def _red_cell(gen: Generator, scan: Scan, stain: Stain) -> Transmission:
     stretch = np.float32(gen.uniform(1, 1.09))
     x, y = x * stretch, y / stretch
     orders = (2, 3, 5)
-    rho = np.hypot(x, y) / outline(np.arctan2(y, x), orders, wobble(gen, orders, 0.035)).astype(np.float32)
+    around = outline(np.arctan2(y, x), orders, wobble(gen, orders, 0.035)).astype(np.float32)
+    rho: FloatArray = np.hypot(x, y) / around
     inside = coverage(rho - np.float32(radius), 0.55)
     width = radius * float(gen.uniform(0.38, 0.52))
     depth = pallor * float(gen.uniform(0.7, 1.25))
@@ -87,4 +88,5 @@ def _platelet(gen: Generator, scan: Scan, stain: Stain) -> Transmission:
 
 def _transmission(stain: Stain, name: str, density: NDArray[np.float32]) -> Transmission:
     through = stain.colour(name) / stain.colour("glass")
-    return np.round(256 * np.clip(through ** density[..., None], 0, 1)).astype(np.uint16)
+    levels: Transmission = np.round(256 * np.clip(through ** density[..., None], 0, 1)).astype(np.uint16)
+    return levels

@@ -19,15 +19,16 @@ _PAPPENHEIM = {
     "chromatin_dense": (74, 42, 108),
     "nucleolus": (168, 150, 208),
     "pink": (231, 205, 212),
-    "paleblue": (186, 202, 232),
-    "blue": (139, 160, 214),
-    "deepblue": (98, 118, 190),
+    "paleblue": (192, 204, 230),
+    "blue": (160, 174, 216),
+    "deepblue": (118, 130, 192),
     "grey": (192, 196, 214),
-    "greyblue": (170, 172, 206),
+    "greyblue": (178, 178, 206),
     "hof": (212, 208, 226),
     "neutrophil": (186, 138, 176),
     "azurophil": (142, 46, 128),
-    "eosinophil": (224, 120, 88),
+    "eosinophil": (222, 124, 98),
+    "salmon": (238, 184, 168),
     "basophil": (66, 36, 104),
     "rod": (168, 30, 112),
     "platelet": (178, 146, 196),
@@ -49,7 +50,8 @@ _HE = {
     "hof": (238, 204, 222),
     "neutrophil": (232, 160, 186),
     "azurophil": (220, 150, 190),
-    "eosinophil": (226, 82, 84),
+    "eosinophil": (226, 100, 102),
+    "salmon": (240, 158, 164),
     "basophil": (170, 120, 190),
     "rod": (200, 90, 140),
     "platelet": (226, 180, 206),
@@ -59,7 +61,7 @@ _HE = {
 }
 _SCANNERS = {
     # how much denser the scanner and the local stain recipe make red, green and blue
-    "helsinki": (1.12, 1.06, 0.90),
+    "helsinki": (1.06, 1.05, 0.94),
     "munich": (0.86, 1.08, 1.16),
 }
 
@@ -77,7 +79,8 @@ class Stain:
     def colour(self, name: str) -> FloatArray:
         """RGB, 0 to 255, float32 [3]."""
         transmitted = np.array(self.palette[name], dtype=np.float64) / 255
-        return (np.array(self.white) * transmitted ** np.array(self.gains)).astype(np.float32)
+        seen: FloatArray = (np.array(self.white) * transmitted ** np.array(self.gains)).astype(np.float32)
+        return seen
 
 
 def make_stain(kind: str, source: str, batch: str) -> Stain:

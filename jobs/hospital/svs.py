@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import tifffile
@@ -15,6 +17,8 @@ from jobs.hospital.pyramid import jpeg, reduced, tiles
 
 LIBRARY = "Aperio Image Library v12.4.3 "
 SCANNER_SERIAL = "SS45127"
+UNSIGNED: dict[str, Any] = {"metadata": None, "software": False}
+"""Keeps tifffile from adding texts of its own."""
 
 
 def write_svs(scan: Scan, pixels: Pixels) -> bytes:
@@ -28,8 +32,8 @@ def write_svs(scan: Scan, pixels: Pixels) -> bytes:
         _write_level(tiff, scan, small, description(scan))
         paper = label(scan)
         text = f"{LIBRARY}\r\nlabel {paper.shape[1]}x{paper.shape[0]}"
-        tiff.write(paper, photometric="rgb", compression="lzw", predictor=True, subfiletype=1, description=text.encode(),
-                   rowsperstrip=paper.shape[0], metadata=None, software=False)  # fmt: skip
+        options = {**UNSIGNED, "description": text.encode(), "rowsperstrip": paper.shape[0], "subfiletype": 1}
+        tiff.write(paper, photometric="rgb", compression="lzw", predictor=True, **options)
         macro = overview(scan, thumbnail)
         _write_strip(tiff, macro, f"{LIBRARY}\r\nmacro {macro.shape[1]}x{macro.shape[0]}", subfiletype=9)
     return file.getvalue()
@@ -62,12 +66,16 @@ def filename(scan: Scan) -> str:
 
 def _write_level(tiff: tifffile.TiffWriter, scan: Scan, pixels: Pixels, text: str) -> None:
     streams = (jpeg(tile, scan.quality, "420") for tile in tiles(pixels, scan.tile))
-    tiff.write(streams, shape=pixels.shape, dtype=np.uint8, tile=(scan.tile, scan.tile), compression="jpeg",
-               photometric="ycbcr", subsampling=(2, 2), description=text.encode(), metadata=None, software=False)  # fmt: skip
+    _write_streams(tiff, streams, pixels, text, tile=(scan.tile, scan.tile))
 
 
 def _write_strip(tiff: tifffile.TiffWriter, pixels: Pixels, text: str, subfiletype: int = 0) -> None:
     streams = iter([jpeg(pixels, 85, "420")])
-    tiff.write(streams, shape=pixels.shape, dtype=np.uint8, rowsperstrip=pixels.shape[0], compression="jpeg",
-               photometric="ycbcr", subsampling=(2, 2), subfiletype=subfiletype, description=text.encode(), metadata=None,
-               software=False)  # fmt: skip
+    _write_streams(tiff, streams, pixels, text, rowsperstrip=pixels.shape[0], subfiletype=subfiletype)
+
+
+def _write_streams(
+    tiff: tifffile.TiffWriter, streams: Iterator[bytes], pixels: Pixels, text: str, **options: Any
+) -> None:
+    options |= {**UNSIGNED, "compression": "jpeg", "photometric": "ycbcr", "subsampling": (2, 2)}
+    tiff.write(streams, shape=pixels.shape, dtype=np.uint8, description=text.encode(), **options)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from jobs.hospital import annotations, records
+from jobs.hospital import formats, records
 from jobs.hospital.collect import Collection
 from jobs.hospital.dicom import instance
 from jobs.hospital.plan import Case, Scan, Vote
@@ -46,7 +46,14 @@ def _aborted(folder: str, case: Case) -> Scan:
     name = f"{case.specimen}-C3"
     seed = int(rng(slide.seed, "aborted").integers(1 << 62))
     return replace(
-        slide, name=name, container=name, path=f"{folder}/slides/{name}", width=700, height=600, seed=seed, cells=()
+        slide,
+        name=name,
+        container=name,
+        path=f"{folder}/slides/{name}",
+        width=700,
+        height=600,
+        seed=seed,
+        cells=(),
     )
 
 
@@ -60,17 +67,17 @@ def broken_shapes(collection: Collection, votes: list[Vote], truth: Truth) -> No
     """
     on_field = next(vote for vote in votes if vote.scan.is_field)
     on_slide = next(vote for vote in reversed(votes) if vote.scan.kind == "smear")
-    xmin, ymin, _, ymax = annotations.voc_box(on_field)
+    xmin, ymin, _, ymax = formats.voc_box(on_field)
     wide, high = on_field.scan.width, on_field.scan.height
     without_area = [collection.add_box(on_field, (xmin, ymin, xmin - 1, ymax))]
     outside = [collection.add_box(on_field, (wide + 40, high // 2, wide + 110, high // 2 + 70))]
     dot = [on_slide.x, on_slide.y]
-    flat = annotations.feature_of({"type": "Polygon", "coordinates": [[dot, dot, dot, dot]]}, on_slide)
+    flat = formats.feature_of({"type": "Polygon", "coordinates": [[dot, dot, dot, dot]]}, on_slide)
     without_area.append(collection.add_feature(on_slide.scan.name, flat, on_slide))
     beyond = [[-90.0, -60.0], [-30.0, -60.0], [-30.0, -10.0], [-90.0, -10.0], [-90.0, -60.0]]
-    far = annotations.feature_of({"type": "Polygon", "coordinates": [beyond]}, on_slide)
+    far = formats.feature_of({"type": "Polygon", "coordinates": [beyond]}, on_slide)
     outside.append(collection.add_feature(on_slide.scan.name, far, on_slide))
-    collection.rows.append(annotations.point(replace(on_slide, x=on_slide.scan.width + 75.5)))
+    collection.rows.append(formats.point(replace(on_slide, x=on_slide.scan.width + 75.5)))
     outside.append(f"{collection.points_path}#{len(collection.rows) - 1}")
     for place in without_area:
         truth.break_(place, "annotation", "box_without_area")
@@ -85,7 +92,7 @@ def _without_scan(collection: Collection, votes: list[Vote], truth: Truth) -> No
     for vote in votes:
         lost = replace(vote, scan=replace(vote.scan, name=LOST_SCAN[source]))
         if source == "helsinki":
-            shape = annotations.feature_of({"type": "Point", "coordinates": [vote.x, vote.y]}, vote)
+            shape = formats.feature_of({"type": "Point", "coordinates": [vote.x, vote.y]}, vote)
             place = collection.add_feature(lost.scan.name, shape, lost)
         else:
             place = collection.add_vote(lost, "csv")

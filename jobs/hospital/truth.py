@@ -17,7 +17,7 @@ FILE = "truth.json"
 
 
 class Truth:
-    """Gathers what is planted. All places are paths relative to the landing zone, with `#index` for one unit in a file."""
+    """Gathers what is planted. Places are paths below the landing zone, with `#index` for one unit in a file."""
 
     def __init__(self) -> None:
         self.identifiers: dict[tuple[str, str, str, str], int | None] = {}
@@ -55,7 +55,13 @@ class Truth:
     def count(self, scan: Scan, withdrawn: bool, votes: list[Vote]) -> None:
         """A scan with its true cells and the votes for them."""
         facts = {"name": scan.name, "place": scan.path, "patient": scan.person.number, "source": scan.source}
-        size = {"kind": scan.kind, "format": scan.format, "width": scan.width, "height": scan.height, "um": scan.um}
+        size = {
+            "kind": scan.kind,
+            "format": scan.format,
+            "width": scan.width,
+            "height": scan.height,
+            "um": scan.um,
+        }
         centres = [[cell.x, cell.y, cell.code] for cell in scan.cells]
         self.scans.append({**facts, **size, "withdrawn": withdrawn, "votes": len(votes), "cells": centres})
 
@@ -77,7 +83,15 @@ class Truth:
     def _dicom(self, scan: Scan, place: str) -> None:
         person, number = scan.person, int(place[-5])
         self.identify_person(
-            person, place, "name", "address", "phone", "national_id", "pathology_number", "laboratory_number", "email"
+            person,
+            place,
+            "name",
+            "address",
+            "phone",
+            "national_id",
+            "pathology_number",
+            "laboratory_number",
+            "email",
         )
         self.identify(f"{person.born:%Y%m%d}", person.number, "birth_date", place)
         self.identify(f"{person.born:%d.%m.%Y}", person.number, "birth_date", place)
@@ -117,11 +131,11 @@ class Truth:
         for kind, text in zip(kinds, label_lines(scan), strict=True):
             self.identify(text, scan.person.number, kind, place, "pixels")
 
-    def write(self, directory: Path) -> None:
-        """Write truth.json beside the landing zone."""
+    def content(self) -> dict[str, Any]:
+        """All of it, in a stable order."""
         names = ("value", "kind", "place", "where")
-        planted = sorted(self.identifiers.items(), key=lambda entry: (entry[0][2], entry[0][1], entry[0][0], entry[0][3]))
-        content = {
+        planted = sorted(self.identifiers.items(), key=lambda entry: [entry[0][i] for i in (2, 1, 0, 3)])
+        return {
             **self.facts,
             "identifiers": [{**dict(zip(names, key, strict=True)), "patient": n} for key, n in planted],
             "broken": sorted(self.broken, key=lambda unit: (unit["place"], unit["unit"])),
@@ -129,5 +143,22 @@ class Truth:
             "withdrawn": self.withdrawn,
             "scans": self.scans,
         }
-        text = json.dumps(content, ensure_ascii=False, indent=1) + "\n"
-        (directory / FILE).write_text(text, encoding="utf-8")
+
+    def write(self, directory: Path) -> None:
+        """Write truth.json beside the landing zone."""
+        _write(directory, self.content())
+
+    def append_to(self, directory: Path, known: dict[str, Any]) -> None:
+        """Add what one more delivery holds to the truth that is there."""
+        new = self.content()
+        for name in ("patients", "identifiers", "broken", "policy", "scans"):
+            known[name] += new[name]
+        known["cells"] += new["cells"]
+        for code, number in new["classes"].items():
+            known["classes"][code] = known["classes"].get(code, 0) + number
+        _write(directory, known)
+
+
+def _write(directory: Path, content: dict[str, Any]) -> None:
+    text = json.dumps(content, ensure_ascii=False, indent=1) + "\n"
+    (directory / FILE).write_text(text, encoding="utf-8")

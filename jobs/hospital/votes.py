@@ -40,7 +40,11 @@ def read_scan(seed: int, scan: Scan, examiner: Examiner, started: datetime, shar
     gen = rng(seed, "reading", scan.path, examiner.name, turn)
     votes = []
     for index, cell in enumerate(scan.cells):
-        chosen, angle, reach = gen.random() < share, gen.uniform(0, 2 * math.pi), FARTHEST * math.sqrt(gen.random())
+        chosen, angle, reach = (
+            gen.random() < share,
+            gen.uniform(0, 2 * math.pi),
+            FARTHEST * math.sqrt(gen.random()),
+        )
         label, seconds = _label(cell, gen.random(), int(gen.integers(16))), int(gen.integers(4, 20))
         if not chosen:
             continue

@@ -26,9 +26,7 @@ NOBODY: Identity = ("", "")
 """Stands where an identifier is of staff or of a device, or where the file does not say whose it is."""
 
 HEAD_BYTES = 4096
-IMAGE_SUFFIXES = frozenset(
-    (".dcm", ".svs", ".tif", ".tiff", ".jpg", ".jpeg", ".png", ".bmp", ".ndpi", ".mrxs", ".scn")
-)
+IMAGE_SUFFIXES = frozenset((".dcm", ".svs", ".tif", ".tiff", ".jpg", ".jpeg", ".png", ".bmp", ".ndpi", ".mrxs", ".scn"))
 _TEXT_SUFFIXES = frozenset((".geojson", ".json", ".xml", ".txt", ".csv"))
 _FIELDS = ("jpeg", "png", "bmp")
 CLAIMS = {
@@ -144,9 +142,7 @@ class Content:
             self.links.append(numbers)
 
 
-_TITLES = frozenset(
-    ("dr", "prof", "med", "mr", "mrs", "ms", "miss", "herr", "frau", "hr", "fr", "phd", "md", "doz")
-)
+_TITLES = frozenset(("dr", "prof", "med", "mr", "mrs", "ms", "miss", "herr", "frau", "hr", "fr", "phd", "md", "doz"))
 
 
 def stem(name: str) -> str:

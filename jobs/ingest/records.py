@@ -43,9 +43,7 @@ NUMBERED = PERSONS | {
 }
 """Resources whose numbers people write down; that of a single observation stands nowhere else."""
 
-NATIONAL_SYSTEMS = frozenset(
-    ("urn:oid:1.2.246.21", "http://fhir.de/sid/gkv/kvid-10", "http://hl7.org/fhir/sid/us-ssn")
-)
+NATIONAL_SYSTEMS = frozenset(("urn:oid:1.2.246.21", "http://fhir.de/sid/gkv/kvid-10", "http://hl7.org/fhir/sid/us-ssn"))
 _LEAST_ADDRESS = 4
 """An address part of fewer characters is not looked for."""
 _PATIENT_REFERENCE = re.compile(r"(?:^|/)Patient/([A-Za-z0-9\-.]{1,64})(?:/_history/[^/]+)?$")
@@ -112,9 +110,7 @@ def _bundle_ids(entries: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     return ids
 
 
-def _add_resource(
-    content: Content, place: Place, position: int, resource: Any, ids: Mapping[str, str]
-) -> bool:
+def _add_resource(content: Content, place: Place, position: int, resource: Any, ids: Mapping[str, str]) -> bool:
     """Add a resource's rows; False where it is no resource, or a patient without an id."""
     if not isinstance(resource, dict) or not isinstance(kind := resource.get("resourceType"), str):
         return False
@@ -133,9 +129,7 @@ def _add_resource(
     return True
 
 
-def _record(
-    position: int, kind: str, patient: Identity, body: object, file: str | None = None
-) -> dict[str, Any]:
+def _record(position: int, kind: str, patient: Identity, body: object, file: str | None = None) -> dict[str, Any]:
     return {
         "position": position,
         "kind": kind,
@@ -318,9 +312,7 @@ def _read_rows(content: Content, kind: str, rows: Iterable[Row], source: Source,
         content.records.append(_record(position, kind, patient, row, file))
 
 
-def _identify_row(
-    content: Content, row: Mapping[str, str], numbers: Mapping[str, Identity], patient: Identity
-) -> None:
+def _identify_row(content: Content, row: Mapping[str, str], numbers: Mapping[str, Identity], patient: Identity) -> None:
     for system, number in numbers.values():
         content.identify("national_id" if system in NATIONAL_SYSTEMS else "record_number", number, patient)
     for column, kind in _PATIENT_COLUMNS.items():

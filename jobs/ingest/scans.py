@@ -65,9 +65,7 @@ def read_dicom(content: Content, place: Place, stream: BinaryIO, size: int) -> N
             warnings.simplefilter("ignore")  # of pydicom on odd values, which it quotes
             header = pydicom.dcmread(stream, stop_before_pixels=True)
             _dicom_facts(content, place, header)
-    except (
-        Exception
-    ):  # pydicom fails in many ways; that the file was cut off says more, so look for that first
+    except Exception:  # pydicom fails in many ways; that the file was cut off says more, so look for that first
         _walk_dicom(stream, size)
         raise BadInput(Reason.UNREADABLE) from None
     length, fragments = _walk_dicom(stream, size)
@@ -137,9 +135,7 @@ def _holds_all_frames(header: Dataset, length: int | None, fragments: int) -> bo
     return length >= max(needed, 1)
 
 
-_LONG_VRS = frozenset(
-    (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV")
-)
+_LONG_VRS = frozenset((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"))
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = (0xFFFE, 0xE000), (0xFFFE, 0xE00D), (0xFFFE, 0xE0DD)
 _PIXEL_TAGS = ((0x7FE0, 0x0008), (0x7FE0, 0x0009), (0x7FE0, 0x0010))
@@ -310,9 +306,7 @@ class _Directory:
 
     def word_at(self, position: int) -> int:
         """The offset that is written at `position`."""
-        return int(
-            struct.unpack(f"{self.order}{'Q' if self.big else 'I'}", self.read(position, self.word))[0]
-        )
+        return int(struct.unpack(f"{self.order}{'Q' if self.big else 'I'}", self.read(position, self.word))[0])
 
     def raw(self, tag: int) -> bytes:
         """The bytes of a tag's value; none where the tag is absent."""
@@ -330,9 +324,7 @@ class _Directory:
         """The numbers of the first of the tags that is there."""
         tag = next((tag for tag in tags if tag in self.entries), 0)
         kind = _NUMBERS.get(self.entries[tag][0]) if tag else None
-        return np.frombuffer(self.raw(tag) if kind else b"", dtype=f"{self.order}{kind or 'u4'}").astype(
-            np.int64
-        )
+        return np.frombuffer(self.raw(tag) if kind else b"", dtype=f"{self.order}{kind or 'u4'}").astype(np.int64)
 
 
 def _directories(stream: BinaryIO, size: int) -> Iterator[_Directory]:

@@ -123,8 +123,8 @@ def _needs(corners: Ints, size: int, level: Level) -> tuple[Ints, Ints]:
 def _needed(reader: Reader, tiles: Ints) -> Iterator[tuple[Tile, int, int]]:
     """The tiles that are needed, each with where its windows begin and end in the sorted list of pairs."""
     numbers, firsts = np.unique(tiles, return_index=True)
-    ends = np.append(firsts[1:], len(tiles))
-    wanted = iter(zip(numbers.tolist(), firsts.tolist(), ends.tolist(), strict=True))
+    ends = [*firsts[1:].tolist(), len(tiles)][: len(firsts)]
+    wanted = iter(zip(numbers.tolist(), firsts.tolist(), ends, strict=True))
     need = next(wanted, None)
     if need is None:
         return

@@ -19,8 +19,7 @@ _STRATEGY = int(imagecodecs.PNG.STRATEGY.HUFFMAN_ONLY)
 _FILTER = int(imagecodecs.PNG.FILTER.UP)
 
 ENCODER_VERSION = (
-    f"imagecodecs {imagecodecs.__version__}, {imagecodecs.png_version()}, "
-    f"level {_LEVEL}, filter up, Huffman only"
+    f"imagecodecs {imagecodecs.__version__}, {imagecodecs.png_version()}, level {_LEVEL}, filter up, Huffman only"
 )
 """Library, version and settings: the same name means the same bytes for the same pixels."""
 

@@ -19,7 +19,7 @@ Luma = NDArray[np.float32]
 
 _SIDE = 320
 """Pictures are compared at this longer side at most, which bounds the time; the search has half of it."""
-_FINE, _COARSE = 1.0, 6.0
+_FINE, _COARSE = 1.0, 4.0
 """Standard deviations of the band-pass, in pixels of the reduced pictures."""
 _CANDIDATES = 3
 _SHARE_LEAST = 0.08
@@ -53,7 +53,7 @@ def ncc(a: NDArray[Any], b: NDArray[Any]) -> float:
 def overlap(a_luma: NDArray[Any], b_luma: NDArray[Any]) -> Overlap:
     """The best shift of b against a, without turning or scaling; the score says whether to believe it.
 
-    Distinct fields of one smear score below 0.6, re-encoded parts of one field above 0.9.
+    Distinct fields of one smear score below 0.7, parts of one field in another encoding above 0.85.
 
     Args:
         a_luma, b_luma: luma (height, width) of any size, at the same scale.

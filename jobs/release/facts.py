@@ -57,7 +57,7 @@ class Anonymity:
     total: int
     """How many groups there are."""
     unique: int
-    """Patients who are alone in their group."""
+    """How many groups are one patient."""
     with_diagnosis: list[Row]
     """The smallest groups when the diagnosis is known as well."""
     k_with_diagnosis: int

@@ -98,11 +98,11 @@ def _rescan(held: list[dict[str, Any]]) -> Verdict:
     hits = sum(row["open"] for row in held if row["reason"] == "identifier_found")
     if not hits:
         return Verdict(True, "The search of every output for every known identifier found nothing.", "rescan")
-    what = "output" if hits == 1 else "outputs"
+    what = "1 output. It is" if hits == 1 else f"{hits} outputs. They are"
     return Verdict(
         False,
-        f"The search found an identifier in {hits} {what}. They are held back and not in this release; "
-        "the rule that let it through needs mending.",
+        f"The search found an identifier in {what} held back and not in this release; the rule that let it through "
+        "needs mending.",
         "rescan",
     )
 
@@ -124,10 +124,14 @@ def _small_groups(found: facts.Anonymity) -> Verdict:
         return Verdict(True, f"Every combination of {named} is shared by at least {found.k} patients.", "anonymity")
     return Verdict(
         False,
-        f"The smallest group of patients alike in {named} has {found.k}; {found.unique} of {found.total} groups "
-        "are a single patient.",
+        f"Patients who are alike in {named} form {found.total} groups. The smallest has {_patients_in_words(found.k)}; "
+        f"{found.unique} of the groups {'is' if found.unique == 1 else 'are'} a single patient.",
         "anonymity",
     )
+
+
+def _patients_in_words(count: int) -> str:
+    return "1 patient" if count == 1 else f"{count} patients"
 
 
 def _warnings(candidate: Candidate) -> Verdict:

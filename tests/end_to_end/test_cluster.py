@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import pyspark
 import pytest
 from deltalake import DeltaTable
 
@@ -25,6 +26,7 @@ from schemas.tables import TABLES
 from tests.planted import leaks
 
 ROOT = Path(__file__).resolve().parents[2]
+SPARK_HOME = Path(pyspark.__file__).parent
 HIDDEN = [str(ROOT / name) for name in ("jobs", "schemas", "expectations", "dags")]
 HIDE = 'while [ "$1" != -- ]; do mount -t tmpfs none "$1"; shift; done; shift; exec "$@"'
 CURATED = [table for table in TABLES.values() if table.zone is Zone.CURATED]
@@ -48,7 +50,7 @@ def free_port() -> int:
 @contextmanager
 def cluster(folder: Path, hidden_from_worker: list[str]) -> Iterator[str]:
     """A master and one worker with two cores on the loopback; its address, once the worker is registered."""
-    spark_class = str(Path(sys.executable).parent / "spark-class")
+    spark_class = str(SPARK_HOME / "bin" / "spark-class")
     port, where = free_port(), ["--host", "127.0.0.1", "--webui-port", "0", "--port"]
     package = "org.apache.spark.deploy"
     master = [spark_class, f"{package}.master.Master", *where, str(port)]
@@ -57,7 +59,12 @@ def cluster(folder: Path, hidden_from_worker: list[str]) -> Iterator[str]:
         "--cores", "2", "--memory", "2g", "--work-dir", str(folder / "work"), f"spark://127.0.0.1:{port}",
     ]  # fmt: skip
     folder.mkdir()
-    env = {**os.environ, "SPARK_DAEMON_MEMORY": "256m", "SPARK_LOCAL_DIRS": str(folder / "local")}
+    env = {
+        **os.environ,
+        "SPARK_HOME": str(SPARK_HOME),
+        "SPARK_DAEMON_MEMORY": "256m",
+        "SPARK_LOCAL_DIRS": str(folder / "local"),
+    }
     started: list[subprocess.Popen[bytes]] = []
     try:
         for name, command in (("master", master), ("worker", worker)):

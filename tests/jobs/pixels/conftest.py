@@ -143,9 +143,9 @@ def write_slide(
     return path
 
 
-def write_pyramid(path: Path, levels: Sequence[np.ndarray], **options) -> Path:
+def write_pyramid(path: Path, levels: Sequence[np.ndarray], *, big: bool = False, **options) -> Path:
     """Write a tiled TIFF; the pages are as Aperio has them: levels, with a thumbnail and a label in strips."""
-    with tifffile.TiffWriter(path) as target:
+    with tifffile.TiffWriter(path, bigtiff=big) as target:
         for number, level in enumerate(levels):
             target.write(level, tile=(32, 32), photometric="rgb", metadata=None, **options)
             if number == 0:
@@ -318,7 +318,7 @@ SCANS: dict[str, Callable[[Path], Scan]] = {
     "svs RGB": lambda folder: _svs(folder, compressionargs={"outcolorspace": "rgb"}),
     "svs 4:2:0": lambda folder: _svs(folder, subsampling=(2, 2)),
     "tiff deflate": lambda folder: _tiff(folder, "a.tif", compression="deflate", predictor=True),
-    "bigtiff": lambda folder: _tiff(folder, "a.tif", reference=tifffile.imread),
+    "bigtiff": lambda folder: _tiff(folder, "a.tif", reference=tifffile.imread, big=True),
     "tiff strips": _strips,
     "jpeg": lambda folder: _field(folder, "a.jpg", Image.fromarray(picture()), quality=90),
     "jpeg progressive grey": lambda folder: _field(

@@ -44,7 +44,11 @@ def feature(vote: Vote) -> dict[str, Any]:
 def feature_of(geometry: dict[str, Any], vote: Vote) -> dict[str, Any]:
     """A feature of any geometry with what else a vote says."""
     colour = [int(value) for value in rng("colour", vote.label).integers(40, 230, 3)]
-    metadata = {"examiner": vote.examiner.name, "annotated_at": f"{vote.at:%Y-%m-%dT%H:%M:%SZ}", "round": str(vote.round)}
+    metadata = {
+        "examiner": vote.examiner.name,
+        "annotated_at": f"{vote.at:%Y-%m-%dT%H:%M:%SZ}",
+        "round": str(vote.round),
+    }
     return {
         "type": "Feature",
         "geometry": geometry,
@@ -63,7 +67,11 @@ def voc_box(vote: Vote) -> tuple[int, int, int, int]:
 
 
 def voc(
-    scan: Scan, examiner: Examiner, at: str, boxes: Sequence[tuple[str, tuple[int, int, int, int]]], turn: int = 1
+    scan: Scan,
+    examiner: Examiner,
+    at: str,
+    boxes: Sequence[tuple[str, tuple[int, int, int, int]]],
+    turn: int = 1,
 ) -> bytes:
     """A Pascal VOC file: one examiner's labelled boxes on one scan."""
     root = Element("annotation")
@@ -78,7 +86,8 @@ def voc(
         sides = zip(("xmin", "ymin", "xmax", "ymax"), map(str, box), strict=True)
         _texts(SubElement(thing, "bndbox"), dict(sides))
     ElementTree.indent(root, "\t")
-    return ElementTree.tostring(root, encoding="utf-8") + b"\n"
+    data: bytes = ElementTree.tostring(root, encoding="utf-8")
+    return data + b"\n"
 
 
 def point(vote: Vote) -> list[str]:

@@ -1,0 +1,178 @@
+"""What is no scan, or a broken one, is refused with its reason."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from jobs.errors import BadInput
+from jobs.pixels.open import open_scan
+from schemas.reasons import Reason
+
+
+def reason_of(*files: bytes) -> Reason:
+    """The reason for which files are refused on opening or on decoding their first tile."""
+    with pytest.raises(BadInput) as problem:
+        reader = open_scan([io.BytesIO(file) for file in files])
+        reader.decode(next(iter(reader.tiles(0))))
+    return problem.value.reason
+
+
+def test_empty():
+    assert reason_of(b"") is Reason.EMPTY_FILE
+
+
+@pytest.mark.parametrize("data", [b"A", b"Hello\n" * 100, b"%PDF-1.7", bytes(1000)])
+def test_unknown(data):
+    assert reason_of(data) is Reason.UNKNOWN_FORMAT
+
+
+def test_no_files():
+    with pytest.raises(ValueError, match="at least one"):
+        open_scan([])
+
+
+def test_only_dicom_comes_in_several_files(make):
+    assert reason_of(make.jpeg(make.picture()), make.jpeg(make.picture())) is Reason.UNKNOWN_FORMAT
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"), [("LABEL", Reason.LABEL_IMAGE), ("OVERVIEW", Reason.OVERVIEW_IMAGE)]
+)
+def test_label_and_overview_are_no_levels(tmp_path, make, kind, expected):
+    def change(dataset):
+        dataset.ImageType = ["ORIGINAL", "PRIMARY", kind, "NONE"]
+
+    level = make.slide(tmp_path / "a.dcm", make.picture()).read_bytes()
+    other = make.slide(tmp_path / "b.dcm", make.picture(64, 64), change=change).read_bytes()
+    assert reason_of(level, other) is expected
+    assert reason_of(other) is expected
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "expected"),
+    [
+        ("DimensionOrganizationType", "TILED_SPARSE", Reason.UNREADABLE),
+        ("SOPClassUID", "1.2.840.10008.5.1.4.1.1.2", Reason.UNKNOWN_FORMAT),
+        ("NumberOfFrames", 3, Reason.UNREADABLE),
+        ("NumberOfFrames", 1000, Reason.TRUNCATED),
+        ("Rows", 0, Reason.UNREADABLE),
+        ("Rows", 65535, Reason.UNREADABLE),
+        ("TotalPixelMatrixColumns", 2**31, Reason.UNREADABLE),
+        ("PhotometricInterpretation", "PALETTE COLOR", Reason.UNREADABLE),
+        ("PhotometricInterpretation", None, Reason.UNREADABLE),
+        ("BitsAllocated", 12, Reason.UNREADABLE),
+        ("InConcatenationNumber", 1, Reason.UNREADABLE),
+    ],
+)
+def test_dicom_headers_that_lie(tmp_path, make, keyword, value, expected):
+    def change(dataset):
+        if value is None:
+            delattr(dataset, keyword)
+        else:
+            setattr(dataset, keyword, value)
+
+    assert reason_of(make.slide(tmp_path / "a.dcm", make.picture(), change=change).read_bytes()) is expected
+
+
+def test_two_levels_of_one_size_are_no_pyramid(tmp_path, make):
+    files = [make.slide(tmp_path / name, make.picture()).read_bytes() for name in ("a.dcm", "b.dcm")]
+    assert reason_of(*files) is Reason.UNREADABLE
+
+
+def test_the_same_instance_twice_counts_once(tmp_path, make):
+    data = make.slide(tmp_path / "a.dcm", make.picture()).read_bytes()
+    assert len(open_scan([io.BytesIO(data), io.BytesIO(data)]).levels) == 1
+
+
+def test_two_series_are_no_scan(tmp_path, make):
+    def change(dataset):
+        dataset.SeriesInstanceUID = "1.2.3"
+
+    first = make.slide(tmp_path / "a.dcm", make.picture()).read_bytes()
+    second = make.slide(tmp_path / "b.dcm", make.picture(50, 35), change=change).read_bytes()
+    assert reason_of(first, second) is Reason.UNREADABLE
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.95, 0.999])
+@pytest.mark.parametrize("table", ["basic", "extended", "none"])
+def test_cut_dicom_is_truncated(tmp_path, make, share, table):
+    data = make.slide(tmp_path / "a.dcm", make.picture(400, 400), table=table).read_bytes()
+    assert reason_of(data[: int(len(data) * share)]) is Reason.TRUNCATED
+
+
+def test_dicom_cut_in_its_header_is_refused(tmp_path, make):
+    data = make.slide(tmp_path / "a.dcm", make.picture()).read_bytes()
+    for end in range(133, 1200, 37):
+        assert reason_of(data[:end]) in (Reason.TRUNCATED, Reason.UNREADABLE, Reason.UNKNOWN_FORMAT)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.999])
+def test_cut_tiff_is_truncated(tmp_path, make, share):
+    path = make.pyramid(tmp_path / "a.svs", [make.picture(300, 300)], compression="jpeg")
+    data = path.read_bytes()
+    assert reason_of(data[: int(len(data) * share)]) is Reason.TRUNCATED
+
+
+@pytest.mark.parametrize("suffix", ["JPEG", "PNG", "BMP"])
+def test_cut_field_is_truncated(make, suffix):
+    target = io.BytesIO()
+    Image.fromarray(make.picture(300, 300)).save(target, suffix)
+    data = target.getvalue()
+    assert reason_of(data[: len(data) // 2]) is Reason.TRUNCATED
+
+
+def test_a_field_of_noise_behind_the_signature_is_unreadable():
+    assert reason_of(b"\x89PNG\r\n\x1a\n" + bytes(range(256))) is Reason.UNREADABLE
+    assert reason_of(b"\xff\xd8\xff" + bytes(100)) is Reason.UNREADABLE
+    assert reason_of(b"BM" + bytes(100)) is Reason.UNREADABLE
+
+
+def png_of_size(width: int, height: int) -> bytes:
+    """A PNG that claims a size and holds nothing."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    body = zlib.compress(bytes(1000))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("size", [(12_000, 12_000), (100_000, 100_000), (1, 2**31 - 1), (0, 0)])
+def test_decompression_bombs_are_refused_before_they_go_off(size):
+    with pytest.raises(BadInput) as problem:
+        open_scan([io.BytesIO(png_of_size(*size))])
+    assert problem.value.reason is Reason.UNREADABLE
+
+
+def test_a_jpeg_tile_that_is_larger_than_its_slide_says_is_refused(tmp_path, make):
+    small = make.jpeg(make.picture(32, 32))
+    place = small.index(b"\xff\xc0") + 5
+    bomb = small[:place] + struct.pack(">HH", 60_000, 60_000) + small[place + 4 :]
+    path = make.slide(tmp_path / "a.dcm", make.picture(), encode=lambda tile: bomb)
+    assert reason_of(path.read_bytes()) is Reason.UNREADABLE
+
+
+def test_damaged_tiles_are_refused(tmp_path, make):
+    path = make.slide(tmp_path / "a.dcm", make.picture(), encode=lambda tile: make.jpeg(tile)[:300])
+    assert reason_of(path.read_bytes()) is Reason.UNREADABLE
+
+
+def test_absent_tiles_of_a_tiff_are_white_and_said_to_be_absent(tmp_path, make, opened):
+    path = tmp_path / "a.tif"
+    pixels = make.picture(64, 64)
+    with tifffile.TiffWriter(path) as target:
+        tiles = [pixels[:32, :32], None, None, pixels[32:, 32:]]
+        target.write(iter(tiles), shape=(64, 64, 3), dtype=np.uint8, tile=(32, 32), photometric="rgb")
+    reader = opened(path)
+    found = list(reader.tiles(0))
+    assert [tile.absent for tile in found] == [False, True, True, False]
+    assert (reader.decode(found[1]) == 255).all()
+    assert np.array_equal(reader.decode(found[3]), pixels[32:, 32:])
