@@ -6,7 +6,6 @@ structs for each table, is parked once as Parquet, and is then written table by 
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -76,7 +75,7 @@ def spread(frame: DataFrame, times: int = 2) -> DataFrame:
 @contextmanager
 def parked(lake: Lake, frame: DataFrame, zone: Zone = Zone.RESTRICTED) -> Iterator[DataFrame]:
     """The frame computed once and parked as Parquet in the zone; the parking place is cleared at the end."""
-    place = f"{lake.settings.zone_root(zone)}/_staging/parked-{uuid.uuid4().hex}"
+    place = lake.staging(zone)
     try:
         frame.write.parquet(place)
         yield lake.spark.read.schema(frame.schema).parquet(place)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from jobs.errors import ContractMismatch, GateFailed, LakeTooNew, StaleOutput, StoreError, UnknownTable
 from jobs.settings import Settings
 from jobs.store import Store
-from schemas.contract import Table
+from schemas.contract import Table, Zone
 from schemas.stages import Stage
 from schemas.tables import TABLES
 
@@ -100,6 +100,17 @@ class Lake:
         self.settings = settings
         self.store = Store(settings.places.s3_endpoint)
         self._spark = spark
+        self.running = "unnamed"
+        """The stage that is running; its batches are staged under this name."""
+
+    def staging(self, zone: Zone) -> str:
+        """A new place to stage a batch of the running stage."""
+        return f"{self.settings.zone_root(zone)}/_staging/{self.running}/{uuid.uuid4().hex}"
+
+    def clear_staging(self) -> None:
+        """Remove what a run of this stage left staged when it was killed."""
+        for zone in (Zone.RESTRICTED, Zone.CURATED):
+            self.store.delete_folder(f"{self.settings.zone_root(zone)}/_staging/{self.running}")
 
     @property
     def spark(self) -> SparkSession:
@@ -219,7 +230,7 @@ class Lake:
 
         table = contract(name)
         batch = self._conform(table, frame, work.stage)
-        staging = "" if staged else f"{self.settings.zone_root(table.zone)}/_staging/{table.name}-{uuid.uuid4().hex}"
+        staging = "" if staged else self.staging(table.zone)
         try:
             if staging:
                 batch.write.parquet(staging)

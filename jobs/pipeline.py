@@ -78,6 +78,8 @@ def run_stage(lake: Lake, stage: Stage, *, rebuild: bool = False) -> Outcome:
         work = lake.work(stage, rebuild=rebuild) if stage.writes else Work(stage, {}, {})
         if work.nothing and stage not in (INGEST, RELEASE):
             return Outcome(stage, (), (), (), time.time() - started, skipped=True)
+        lake.running = stage.name
+        lake.clear_staging()
         try:
             accounts: list[Account] = importlib.import_module(f"jobs.{stage.name}.stage").run(lake, work)
             for account in accounts:

@@ -13,20 +13,11 @@ from jobs.hospital.dicom import write_dicom
 from jobs.hospital.fields import write_field
 from jobs.hospital.formats import table
 from jobs.hospital.plan import Case, Hospital, Scan, Vote
-from jobs.hospital.records import (
-    RESOURCES,
-    SCAN_COLUMNS,
-    Resource,
-    identify_records,
-    laboratory,
-    laboratory_rows,
-    ndjson,
-    resources,
-    scan_row,
-)
+from jobs.hospital.records import RESOURCES, Resource, identify_records, ndjson, resources
 from jobs.hospital.section import paint_section
 from jobs.hospital.smear import paint_smear
 from jobs.hospital.svs import write_svs
+from jobs.hospital.tables import SCAN_COLUMNS, laboratory, laboratory_rows, scan_row
 from jobs.hospital.trouble import broken_files, broken_shapes, lost_observation, lost_row
 from jobs.hospital.truth import Truth
 from jobs.hospital.votes import votes_of

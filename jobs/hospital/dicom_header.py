@@ -73,7 +73,7 @@ def patient_and_study(file: Dataset, scan: Scan) -> None:
     file.StudyTime = file.SeriesTime = file.ContentTime = file.AcquisitionTime = time
     file.AcquisitionDateTime = day + time
     file.TimezoneOffsetFromUTC = "+0000"
-    file.Manufacturer, file.ManufacturerModelName = "Isoscan", "Panorama 250"
+    file.Manufacturer, file.ManufacturerModelName = "3DHISTECH", "Pannoramic 250"
     file.DeviceSerialNumber, file.SoftwareVersions = SCANNER_SERIAL, "3.0.4"
     file.ImageComments = image_comment(scan)
     file.AcquisitionContextSequence = Sequence()
@@ -138,7 +138,7 @@ def _step(scan: Scan, kind: str) -> Dataset:
                 ValueType=text,
                 ConceptNameCodeSequence=_name("111703", "DCM", "Processing step description"),
                 TextValue=f"Aspirated from {scan.person.full_name}",
-            )  # fmt: skip
+            )
         )
         return item(SpecimenPreparationStepContentItemSequence=Sequence(content))
     content.append(_code("111701", "DCM", "Processing type", coded("127790008", "SCT", "Staining")))

@@ -6,8 +6,10 @@ Data Services Agency); German phone numbers lie in the block that the Bundesnetz
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import date, timedelta
+from pathlib import Path
 
 from jobs.hospital.seeds import pick, rng, uuid
 
@@ -16,156 +18,7 @@ NATIONAL_SYSTEM = {"helsinki": "urn:oid:1.2.246.21", "munich": "http://fhir.de/s
 COUNTRY = {"helsinki": "FI", "munich": "DE"}
 _CONTROL = "0123456789ABCDEFHJKLMNPRSTUVWXY"
 
-_FAMILY = {
-    "helsinki": [
-        "Virtanen",
-        "Korhonen",
-        "Mäkinen",
-        "Nieminen",
-        "Hämäläinen",
-        "Heikkinen",
-        "Koskinen",
-        "Järvinen",
-        "Lehtinen",
-        "Saarinen",
-        "Salonen",
-        "Turunen",
-        "Heinonen",
-        "Laitinen",
-        "Tuominen",
-        "Rantanen",
-        "Karjalainen",
-        "Jokinen",
-        "Mattila",
-        "Savolainen",
-        "Lahtinen",
-        "Ahonen",
-        "Leppänen",
-        "Väisänen",
-        "Kinnunen",
-        "Pitkänen",
-        "Hiltunen",
-        "Räsänen",
-        "Tikkanen",
-        "Yliluoma",
-    ],
-    "munich": [
-        "Müller",
-        "Huber",
-        "Schäfer",
-        "Wagner",
-        "Hofmann",
-        "Köhler",
-        "Zimmermann",
-        "Krüger",
-        "Lehmann",
-        "Brandstätter",
-        "Obermeier",
-        "Sedlmayr",
-        "Gruber",
-        "Pfeiffer",
-        "Jäger",
-        "Seidl",
-        "Lindinger",
-        "Wimmer",
-        "Böhm-Kästner",
-        "Vogelsang",
-        "Dörfler",
-        "Kirchmair",
-        "Bachhuber",
-        "Niedermayer",
-        "Grünwald",
-        "Eichinger",
-        "Stadler",
-        "Hölzl",
-        "Schachtner",
-        "Reisinger",
-    ],
-}
-_GIVEN = {
-    ("helsinki", "female"): [
-        "Annikki",
-        "Helena",
-        "Johanna",
-        "Kaarina",
-        "Kyllikki",
-        "Marjatta",
-        "Päivikki",
-        "Sinikka",
-        "Tuulikki",
-        "Elisabet",
-        "Hilkka",
-        "Irmeli",
-    ],
-    ("helsinki", "male"): [
-        "Antero",
-        "Juhani",
-        "Johannes",
-        "Mikael",
-        "Tapani",
-        "Olavi",
-        "Matti-Pekka",
-        "Väinö",
-        "Yrjänä",
-        "Heikki",
-        "Jorma",
-        "Kalevi",
-    ],
-    ("munich", "female"): [
-        "Bärbel",
-        "Brigitte",
-        "Christa-Maria",
-        "Franziska",
-        "Hannelore",
-        "Katharina",
-        "Leonie",
-        "Magdalena",
-        "Ursula",
-        "Veronika",
-        "Theresia",
-        "Jördis",
-    ],
-    ("munich", "male"): [
-        "Alfons",
-        "Benedikt",
-        "Christoph",
-        "Ferdinand",
-        "Günther",
-        "Jürgen",
-        "Korbinian",
-        "Leonhard",
-        "Matthäus",
-        "Quirin",
-        "Sebastian",
-        "Xaver",
-    ],
-}
-_STREETS = {
-    "helsinki": [
-        "Koivukuja",
-        "Mäntytie",
-        "Rantakatu",
-        "Kirkkokatu",
-        "Pihlajatie",
-        "Tähtitorninkatu",
-        "Kuusikuja",
-        "Männiköntie",
-    ],
-    "munich": [
-        "Birkenallee",
-        "Lindenstraße",
-        "Hauptstraße",
-        "Schloßgasse",
-        "Ährenweg",
-        "Kirchplatz",
-        "Mühlbachweg",
-        "Ringstraße",
-    ],
-}
-_CITIES = {
-    "helsinki": (("02100", "Espoo"), ("01300", "Vantaa"), ("04200", "Kerava"), ("05800", "Hyvinkää")),
-    "munich": (("85354", "Freising"), ("85221", "Dachau"), ("82319", "Starnberg"), ("85560", "Ebersberg")),
-}
+_NAMES = json.loads((Path(__file__).parent / "names.json").read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True)
@@ -196,7 +49,7 @@ class Person:
     """A patient; the same person has another number in every system."""
 
     number: int
-    """Number within the synthetic hospital, from 1; in no file but the truth."""
+    """Number within the synthetic hospital, from 1; 0 of someone who is not its patient. In no file but the truth."""
     source: str
     family: str
     given: str
@@ -230,19 +83,21 @@ class Person:
 
 
 def make_person(seed: int, number: int, source: str) -> Person:
-    """Invent the patient with this number; name and numbers are unique among the first 200."""
+    """Invent the patient with this number; numbers are unique among the first 999."""
     gen = rng(seed, "person", number)
     sex = pick(gen, ("female", "male"))
-    names = _FAMILY[source]
+    known = _NAMES[source]
+    names = known["family"]
     # steps that share no factor with the number of names: no name comes twice before all came once
     family = names[(number // 2 * 7 + seed) % len(names)]
-    given = pick(gen, _GIVEN[source, sex])
+    given = pick(gen, known[sex])
+    streets: list[str] = known["street"]
     born = date(1934, 1, 1) + timedelta(days=int(gen.integers(0, 26_000)))
-    serial = int(gen.integers(100)) * 200 + number % 200
+    serial = int(gen.integers(100)) * 1000 + number % 1000
     finnish = source == "helsinki"
     national = hetu(born, 900 + 2 * (number // 2 % 50) + (sex == "male"))
-    postal, city = pick(gen, _CITIES[source])
-    phone = f"+358 50 555 {serial % 10000:04d}" if finnish else f"+49 89 99998 {number % 200 + 400:03d}"
+    postal, city = pick(gen, known["city"])
+    phone = f"+358 50 555 {number * 37 % 10000:04d}" if finnish else f"+49 89 99998 {number * 37 % 1000:03d}"
     return Person(
         number=number,
         source=source,
@@ -254,7 +109,7 @@ def make_person(seed: int, number: int, source: str) -> Person:
         fhir_id=uuid(seed, "patient", number),
         pathology=f"T24-{10_000 + serial:06d}" if finnish else f"P2024{20_000 + serial:06d}",
         laboratory=f"LAB{3_000_000 + serial}" if finnish else f"{770_000_000 + serial}",
-        street=f"{pick(gen, _STREETS[source])} {int(gen.integers(1, 140))}",
+        street=f"{pick(gen, streets)} {int(gen.integers(1, 140))}",
         postal_code=postal,
         city=city,
         phone=phone,

@@ -1,4 +1,4 @@
-"""Write clinical records: FHIR R4 as bulk NDJSON, laboratory extract and scan sheet as CSV."""
+"""Write clinical records as FHIR R4 bulk NDJSON."""
 
 from __future__ import annotations
 
@@ -8,28 +8,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from jobs.hospital.blood import ANALYTES, counts_at
-from jobs.hospital.dicom_header import STAIN
-from jobs.hospital.diseases import DISEASES
-from jobs.hospital.formats import table
 from jobs.hospital.people import COUNTRY, NATIONAL_SYSTEM, PHYSICIANS, Person
-from jobs.hospital.plan import Case, Scan
-from jobs.hospital.seeds import Generator, pick, rng, uuid
+from jobs.hospital.plan import Case
+from jobs.hospital.seeds import Generator, rng, uuid
 from jobs.hospital.truth import Truth
 
 Resource = dict[str, Any]
 RESOURCES = ("Patient", "Condition", "Observation", "Specimen", "Consent")
-LAB_COLUMNS = (
-    "lab_number", "national_id", "name", "birth_date", "collected_at", "analyte", "value", "unit", "comment"
-)  # fmt: skip
-SCAN_COLUMNS = (
-    "file", "patient_number", "specimen", "kind", "stain", "stain_batch", "scanner_vendor", "scanner_model",
-    "scanner_serial", "objective", "mpp", "scanned_at",
-)  # fmt: skip
-_DEVICES = {
-    ("helsinki", "jpeg"): ("Isokamera", "IK 5", "CAM-40712233", "100"),
-    ("munich", "jpeg"): ("Isokamera", "IK 7", "CAM-90881145", "100"),
-    ("munich", "svs"): ("Aperio", "AT2", "SS45127", "40"),
-}
 _HGNC = {
     "FLT3": "3765", "NPM1": "7910", "DNMT3A": "2978", "IDH2": "5383", "SF3B1": "10768", "TET2": "25941",
     "ASXL1": "18318", "TP53": "11998", "NOTCH1": "7881", "KRAS": "6407", "NRAS": "7989",
@@ -252,54 +237,3 @@ def identify_records(truth: Truth, case: Case, folder: str, found: dict[str, lis
     for resource in ("Condition", "Observation", "Specimen"):
         for part in _staff(person).split():
             truth.identify(part, None, "staff", f"{folder}/{resource}.ndjson")
-
-
-# --- tables ----------------------------------------------------------------------------------------------------------
-
-
-def laboratory_rows(seed: int, case: Case) -> list[list[str]]:
-    """Two further blood counts of a case."""
-    gen = rng(seed, "laboratory", case.person.number)
-    return [
-        row
-        for day in (-int(gen.integers(3, 15)), int(gen.integers(3, 30)))
-        for row in _one_count(gen, case, case.taken + timedelta(days=day))
-    ]
-
-
-def _one_count(gen: Generator, case: Case, at: datetime) -> Iterator[list[str]]:
-    for analyte, value in counts_at(gen, case.disease.blood).items():
-        comment = f"called {case.person.family}, {case.person.phone}" if gen.random() < 0.08 else ""
-        yield laboratory_row(case.person, moment(case, at), analyte, value, comment)
-
-
-def laboratory_row(person: Person, at: str, analyte: str, value: float, comment: str) -> list[str]:
-    """A row of the laboratory extract; Munich writes a decimal comma."""
-    loinc, unit, _ = ANALYTES[analyte]
-    number = str(value).replace(".", ",") if person.source == "munich" else str(value)
-    who = [person.laboratory, person.national_id, f"{person.family} {person.given}", person.born.isoformat()]
-    return [*who, at, loinc, number, unit, comment]
-
-
-def laboratory(source: str, rows: list[list[str]]) -> bytes:
-    """The laboratory extract of a site; Munich's columns are separated by semicolons."""
-    return table(LAB_COLUMNS, rows, ";" if source == "munich" else ",")
-
-
-def scan_row(scan: Scan) -> list[str]:
-    """A row of the scan sheet."""
-    vendor, model, serial, objective = _DEVICES[scan.source, scan.format]
-    kind = "field" if scan.is_field else "slide"
-    micrometres = "" if scan.is_field and scan.person.number % 5 == 0 else str(scan.um)
-    inside = scan.path.split("/", 2)[2]
-    who = [inside, scan.person.pathology, scan.specimen, kind, STAIN[scan.kind], scan.batch]
-    return [*who, vendor, model, serial, objective, micrometres, f"{scan.scanned:%Y-%m-%dT%H:%M:%SZ}"]
-
-
-def stranger(seed: int, source: str) -> tuple[Person, float]:
-    """Someone whom no other file knows, and a haemoglobin value."""
-    from jobs.hospital.people import make_person
-
-    gen = rng(seed, "stranger", source)
-    blood = pick(gen, DISEASES).blood
-    return make_person(seed, 150 + (source == "munich"), source), counts_at(gen, blood)["hb"]

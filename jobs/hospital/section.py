@@ -29,11 +29,11 @@ def paint_section(scan: Scan) -> canvas.Pixels:
     stain = make_stain("section", scan.source, scan.batch)
     room = _room(scan)
     tissue = _tissue(gen, scan, stain, room)
-    crowd = [draw(pick(gen, _CROWD), int(gen.integers(1 << 31)), scan.um, stain, SCALE) for _ in range(_VARIANTS)]
+    crowd = [_embedded(pick(gen, _CROWD), int(gen.integers(1 << 31)), scan, stain) for _ in range(_VARIANTS)]
     for x, y in _places(gen, scan, room):
         canvas.stamp(tissue, _turned(gen, pick(gen, crowd)), x, y)
     for cell in scan.cells:
-        canvas.stamp(tissue, draw(cell.code, cell.seed, scan.um, stain, SCALE), cell.x, cell.y)
+        canvas.stamp(tissue, _embedded(cell.code, cell.seed, scan, stain), cell.x, cell.y)
     return canvas.through_camera(gen, tissue, 0.2 / scan.um, 1.8)
 
 
@@ -86,6 +86,13 @@ def _places(gen: Generator, scan: Scan, room: FloatArray) -> NDArray[np.float64]
         free &= np.hypot(places[:, 0] - cell.x, places[:, 1] - cell.y) > reach
     kept: NDArray[np.float64] = places[free]
     return kept
+
+
+def _embedded(code: str, seed: int, scan: Scan, stain: Stain) -> Stamp:
+    """A cell in tissue: its pale parts run into what lies around it."""
+    cell = draw(code, seed, scan.um, stain, SCALE)
+    density = (np.float32(232) - cell.rgb.mean(axis=-1)) / np.float32(80)
+    return Stamp(cell.rgb, cell.alpha * np.clip(density, 0.4, 1))
 
 
 def _turned(gen: Generator, cell: Stamp) -> Stamp:

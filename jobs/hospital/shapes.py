@@ -26,7 +26,8 @@ def grid(half: int, um: float) -> tuple[FloatArray, FloatArray]:
 
 def coverage(distance: FloatArray, edge: float) -> FloatArray:
     """How much of a pixel is inside, 0 to 1, over an edge of `edge` micrometres."""
-    return np.clip(0.5 - distance / np.float32(edge), 0, 1)
+    covered: FloatArray = np.clip(np.float32(0.5) - distance / np.float32(edge), 0, 1)
+    return covered
 
 
 def wobble(gen: Generator, orders: tuple[int, ...], depth: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -52,7 +53,9 @@ def blob(
 ) -> FloatArray:
     """A round, irregular shape."""
     rho, theta = np.hypot(x, y), np.arctan2(y, x)
-    return rho - np.float32(radius) * outline(theta, orders, wobble(gen, orders, depth)).astype(np.float32)
+    edge: FloatArray = outline(theta, orders, wobble(gen, orders, depth)).astype(np.float32)
+    distance: FloatArray = rho - np.float32(radius) * edge
+    return distance
 
 
 def ellipse(x: FloatArray, y: FloatArray, a: float, b: float) -> FloatArray:
@@ -110,4 +113,5 @@ def grains(gen: Generator, shape: tuple[int, int], um: float, reach: float, coun
     sigma = max(radius / um * 0.62, 0.5)
     peak = 2 * np.pi * sigma**2
     soft: FloatArray = gaussian_filter(field, sigma, truncate=3)
-    return np.clip(soft * np.float32(1.5 * peak) - np.float32(0.25), 0, 1)
+    covered: FloatArray = np.clip(soft * np.float32(1.5 * peak) - np.float32(0.25), 0, 1)
+    return covered

@@ -68,8 +68,8 @@ def _red_cell(gen: Generator, scan: Scan, stain: Stain) -> Transmission:
     stretch = np.float32(gen.uniform(1, 1.09))
     x, y = x * stretch, y / stretch
     orders = (2, 3, 5)
-    around = outline(np.arctan2(y, x), orders, wobble(gen, orders, 0.035)).astype(np.float32)
-    rho: FloatArray = np.hypot(x, y) / around
+    around: FloatArray = outline(np.arctan2(y, x), orders, wobble(gen, orders, 0.035)).astype(np.float32)
+    rho: FloatArray = (np.hypot(x, y) / around).astype(np.float32)
     inside = coverage(rho - np.float32(radius), 0.55)
     width = radius * float(gen.uniform(0.38, 0.52))
     depth = pallor * float(gen.uniform(0.7, 1.25))

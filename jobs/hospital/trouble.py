@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from jobs.hospital import formats, records
+from jobs.hospital import formats, records, tables
 from jobs.hospital.collect import Collection
 from jobs.hospital.dicom import instance
 from jobs.hospital.plan import Case, Scan, Vote
@@ -101,18 +101,18 @@ def _without_scan(collection: Collection, votes: list[Vote], truth: Truth) -> No
 
 def lost_observation(seed: int, source: str, position: int, path: str, truth: Truth) -> records.Resource:
     """An Observation of a patient whom no file describes, to stand at `position` of `path`."""
-    person, value = records.stranger(seed, source)
+    person, value = tables.stranger(seed, source)
     unknown = replace(person, fhir_id=uuid(seed, "unknown", source))
     truth.break_(f"{path}#{position}", "record", "patient_missing")
     truth.identify(unknown.fhir_id, None, "fhir_id", path)
-    truth.identify_person(replace(unknown, number=0), path, "name")
+    truth.identify_person(unknown, path, "name")
     return records.blood_observation(seed, unknown, "hb", "2024-02-14T08:20:00+01:00", value, 0)
 
 
 def lost_row(seed: int, source: str, position: int, path: str, truth: Truth) -> list[str]:
     """A laboratory row of someone whom no other file knows, to stand at `position` of `path`."""
-    person, value = records.stranger(seed, source)
+    person, value = tables.stranger(seed, source)
     truth.break_(f"{path}#{position}", "record", "patient_missing")
     for kind in ("name", "national_id", "laboratory_number", "birth_date"):
         truth.identify_person(person, path, kind)
-    return records.laboratory_row(person, "2024-02-14T08:20:00+01:00", "hb", value, "not our patient?")
+    return tables.laboratory_row(person, "2024-02-14T08:20:00+01:00", "hb", value, "not our patient?")

@@ -46,7 +46,7 @@ class Truth:
         }
         for kind in kinds:
             for value in values[kind]:
-                self.identify(value, person.number, kind, place)
+                self.identify(value, person.number or None, kind, place)
 
     def break_(self, place: str, unit: str, outcome: str) -> None:
         """A unit (file, annotation or record) that a correct pipeline holds back, with the reason that is due."""

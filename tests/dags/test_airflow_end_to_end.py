@@ -15,7 +15,8 @@ from jobs import airflow, demo
 from jobs.hospital.build import add_patient, build
 from tests.planted import leaks
 
-SECONDS = 300.0
+SECONDS = 1200.0
+"""A bound against hanging, several times what a busy machine needs."""
 SPARK = """
 [spark]
 driver_memory = "1g"

@@ -23,6 +23,4 @@ def dicom_files(real_data: Path) -> list[Path]:
     brought = [Path(name) for name in get_testdata_files() if name.endswith(".dcm")]
     folders = (real_data / "highdicom_sm/data/test_files").glob("*.dcm")
     resources = (real_data / "dcm4che_testdata/dcm4che-test-data/src/main/resources").iterdir()
-    return sorted(
-        [*brought, *folders, *(path for path in resources if path.is_file() and path.suffix != ".xml")]
-    )
+    return sorted([*brought, *folders, *(path for path in resources if path.is_file() and path.suffix != ".xml")])

@@ -60,10 +60,7 @@ def test_jpeg_keeps_pixels_orientation_and_colour(options):
 
 
 def test_fields_of_real_smears_keep_their_pixels(real_data: Path):
-    paths = (
-        sorted((real_data / "BCCD").rglob("*.jpg"))[:20]
-        + sorted((real_data / "Aslan_BCD").rglob("*.png"))[:10]
-    )
+    paths = sorted((real_data / "BCCD").rglob("*.jpg"))[:20] + sorted((real_data / "Aslan_BCD").rglob("*.png"))[:10]
     assert len(paths) == 30
     for path in paths:
         output = cleaned(path.read_bytes())
@@ -96,9 +93,7 @@ def test_bmp_is_written_anew(mode):
     data[6:10] = b"Leht"
     output = cleaned(bytes(data))
     assert b"Leht" not in output
-    assert np.array_equal(
-        np.asarray(Image.open(BytesIO(out.getvalue()))), np.asarray(Image.open(BytesIO(output)))
-    )
+    assert np.array_equal(np.asarray(Image.open(BytesIO(out.getvalue()))), np.asarray(Image.open(BytesIO(output))))
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP"])

@@ -42,9 +42,7 @@ def outcomes(hospital, pseudonyms):
 
 
 def test_the_rescan_finds_identifiers_before_and_none_after(hospital, outcomes):
-    identifiers = [
-        entry["value"] for entry in json.loads((hospital / "truth.json").read_text())["identifiers"]
-    ]
+    identifiers = [entry["value"] for entry in json.loads((hospital / "truth.json").read_text())["identifiers"]]
     assert len(identifiers) > 100
     for path, output in outcomes.items():
         if isinstance(output, bytes):

@@ -93,9 +93,7 @@ def test_a_slide_keeps_what_science_needs(slide, pseudonyms):
     for keyword in ("SOPClassUID", "Rows", "Columns", "TotalPixelMatrixColumns", "ImagedVolumeWidth", "ImageType",
                     "PhotometricInterpretation", "DimensionOrganizationType", "PatientSex"):  # fmt: skip
         assert after[keyword].value == before[keyword].value, keyword
-    measures = [
-        d.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].PixelSpacing for d in (before, after)
-    ]
+    measures = [d.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].PixelSpacing for d in (before, after)]
     assert measures[0] == measures[1]
     assert _codes(after) >= {code for code in _codes(before) if not code[1].startswith("99")} - {("", "")}
     assert after.PatientName == after.PatientID == pseudonyms.key_for("patient", "p1")
@@ -203,9 +201,7 @@ def test_offset_tables_point_at_the_cleaned_frames(real_data, pseudonyms):
         table = after.get("ExtendedOffsetTable")
         extras = (table, after.ExtendedOffsetTableLengths) if table else None
         for n in range(count):
-            frame = pydicom.encaps.get_frame(
-                after.PixelData, n, number_of_frames=count, extended_offsets=extras
-            )
+            frame = pydicom.encaps.get_frame(after.PixelData, n, number_of_frames=count, extended_offsets=extras)
             assert frame.rstrip(b"\0") == frames[n].rstrip(b"\0")
 
 
@@ -249,7 +245,5 @@ def test_bytes_changed_at_random_never_raise_anything_else(slide, pseudonyms):
 
 def test_unknown_media_types_are_not_rewritable(pseudonyms):
     with pytest.raises(BadInput) as error:
-        deidentify_image(
-            BytesIO(b""), BytesIO(), media_type="x/y", pseudonyms=pseudonyms, patient_id="", shift_days=-1
-        )
+        deidentify_image(BytesIO(b""), BytesIO(), media_type="x/y", pseudonyms=pseudonyms, patient_id="", shift_days=-1)
     assert error.value.reason is Reason.NOT_REWRITABLE

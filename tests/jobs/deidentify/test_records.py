@@ -219,9 +219,7 @@ def test_a_measurement_that_cannot_be_used_is_held(broken):
 
 
 def test_other_observations_are_dropped_and_logged():
-    found = clean(
-        observation("29463-7", valueQuantity=quantity(70, "kg")), observation("718-7", status="cancelled")
-    )
+    found = clean(observation("29463-7", valueQuantity=quantity(70, "kg")), observation("718-7", status="cancelled"))
     assert len(found.passed) == 2
     assert [row["attribute_path"] for row in found.tables["deid_log"]] == [
         "Observation[other]",
@@ -268,9 +266,7 @@ def test_genetics(values, result):
 
 
 def test_genetics_without_gene_or_answer_are_held():
-    assert reasons(finding("Aino Mäkelä", valueCodeableConcept=answer("LA9633-4"))) == [
-        Reason.MALFORMED_RECORD
-    ]
+    assert reasons(finding("Aino Mäkelä", valueCodeableConcept=answer("LA9633-4"))) == [Reason.MALFORMED_RECORD]
     assert reasons(finding(), finding(valueCodeableConcept=answer("LA0-0"))) == [Reason.MALFORMED_RECORD] * 2
 
 
@@ -364,9 +360,7 @@ JSON = st.recursive(
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from(
-                ["Patient", "Specimen", "Condition", "Observation", "Encounter", "laboratory", "scan"]
-            ),
+            st.sampled_from(["Patient", "Specimen", "Condition", "Observation", "Encounter", "laboratory", "scan"]),
             JSON,
         ),
         max_size=4,
@@ -393,9 +387,7 @@ def test_intervals_between_records_hold(first, minutes, patient):
         SECRETS,
     )
     taken = [row["taken"] for row in found.tables["measurements"]]
-    true = second.replace(minute=0, second=0, microsecond=0) - first.replace(
-        minute=0, second=0, microsecond=0
-    )
+    true = second.replace(minute=0, second=0, microsecond=0) - first.replace(minute=0, second=0, microsecond=0)
     assert taken[1] - taken[0] == true
 
 
@@ -484,9 +476,7 @@ def test_bccd_has_two_boxes_without_area(real_data):
     degenerate = []
     for path in sorted((real_data / "BCCD" / "BCCD" / "Annotations").glob("*.xml")):
         data = path.read_bytes()
-        content = read_content(
-            f"bccd/d/Annotations/{path.name}", io.BytesIO(data), len(data), "bccd", Source()
-        )
+        content = read_content(f"bccd/d/Annotations/{path.name}", io.BytesIO(data), len(data), "bccd", Source())
         for shape in content.shapes:
             if problem := shape_problem(shape["geometry_type"], shape["coordinates"], 640, 480):
                 problems[problem] += 1

@@ -40,9 +40,7 @@ def test_ids_are_found_with_other_separators(form):
     assert find(b"x " + form.encode(), ["010174-123A"])
 
 
-@pytest.mark.parametrize(
-    "form", ["1974-03-02", "19740302", "2.3.1974", "02.03.1974", "02/03/1974", "03/02/1974"]
-)
+@pytest.mark.parametrize("form", ["1974-03-02", "19740302", "2.3.1974", "02.03.1974", "02/03/1974", "03/02/1974"])
 def test_dates_are_found_in_other_orders(form):
     assert find_in_text(f"born {form}.", ["1974-03-02"])
 

@@ -52,9 +52,7 @@ def svs(request) -> bytes:
         tiff.write(level, description=DESCRIPTION, **tiled)
         tiff.write(level[::4, ::4], description="thumbnail Lehtonen", metadata=None)
         tiff.write(level[::2, ::2], description=DESCRIPTION, **tiled)
-        tiff.write(
-            level[:120, :300], description="Aperio\r\nlabel 1x1 Lehtonen", metadata=None, subfiletype=1
-        )
+        tiff.write(level[:120, :300], description="Aperio\r\nlabel 1x1 Lehtonen", metadata=None, subfiletype=1)
         tiff.write(level[:200, :500], description="Aperio\r\nmacro 1x1 Lehtonen", **tiled)
     return out.getvalue() + b"Lehtonen behind the end"
 

@@ -12,9 +12,7 @@ from jobs.dicom.codes import public_meaning
 
 @given(st.dates(date(1900, 1, 1), date(2100, 1, 1)), st.integers(-365, -1))
 def test_dates_move_by_whole_days(day, shift):
-    assert values.shift_date(day.strftime("%Y%m%d"), shift) == (day + timedelta(days=shift)).strftime(
-        "%Y%m%d"
-    )
+    assert values.shift_date(day.strftime("%Y%m%d"), shift) == (day + timedelta(days=shift)).strftime("%Y%m%d")
     moved = values.shift_datetime(day.strftime("%Y%m%d") + "235959.123456-0500", shift)
     assert moved == (day + timedelta(days=shift)).strftime("%Y%m%d") + "230000-0500"
 
@@ -33,9 +31,7 @@ def test_ages_above_89_are_one_group(age, given):
     assert values.group_age(age) == given
 
 
-@pytest.mark.parametrize(
-    ("time", "cut"), [("235959.5", "230000"), ("07", "070000"), ("12:30", "120000"), ("99", None)]
-)
+@pytest.mark.parametrize(("time", "cut"), [("235959.5", "230000"), ("07", "070000"), ("12:30", "120000"), ("99", None)])
 def test_times_are_cut_to_the_hour(time, cut):
     assert values.cut_time(time) == cut
 

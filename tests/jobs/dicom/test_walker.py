@@ -76,9 +76,7 @@ def test_devices_pass_only_when_on_the_market():
     assert "Lehtonen" not in dataset.ManufacturerModelName
 
 
-@pytest.mark.parametrize(
-    ("keyword", "value"), [("BodyPartExamined", "LEHTONEN"), ("ProtocolName", "LEHTONEN")]
-)
+@pytest.mark.parametrize(("keyword", "value"), [("BodyPartExamined", "LEHTONEN"), ("ProtocolName", "LEHTONEN")])
 def test_unknown_words_go(keyword, value):
     dataset, _ = cleaned(**{keyword: value})
     assert "LEHTONEN" not in str(dataset)

@@ -116,6 +116,11 @@ def test_every_identifier_is_where_the_truth_says(hospital: Path, truth: Truth) 
             assert identifier["value"] in searched, (place, identifier)
 
 
+def test_identifiers_are_of_patients_or_of_nobody(truth: Truth) -> None:
+    known = {patient["patient"] for patient in truth["patients"]}
+    assert {identifier["patient"] for identifier in truth["identifiers"]} == known | {None}
+
+
 def test_identifiers_are_planted_everywhere(truth: Truth) -> None:
     found = {(i["where"], i["place"].rsplit(".", 1)[-1]) for i in truth["identifiers"]}
     assert found >= {

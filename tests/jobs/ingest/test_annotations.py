@@ -76,9 +76,7 @@ def test_geojson_kinds_of_geometry(read):
         feature("MultiPoint", [[1, 2], [3, 4]]),
     )
     assert [shape["position"] for shape in content.shapes] == [0, 1, 9, 10, 11]
-    assert (
-        content.shapes[0]["coordinates"] == content.shapes[1]["coordinates"] == [0, 0, 10, 0, 10, 10, 0, 10]
-    )
+    assert content.shapes[0]["coordinates"] == content.shapes[1]["coordinates"] == [0, 0, 10, 0, 10, 10, 0, 10]
     assert content.shapes[2]["confidence"] == 0.5
     malformed = [(position, Reason.MALFORMED_RECORD) for position in (3, 4, 5, 6, 7, 8)]
     assert content.held == [(2, Reason.BOX_WITHOUT_AREA), *malformed]
@@ -104,9 +102,7 @@ def test_points_with_header(read):
     rows = ["a.jpg,1.5,2,BLA,E,2024-03-05T11:20:00Z,1", "b.jpg,x,2,BLA,E,,1", "c,1"]
     data = "\n".join(["image,x,y,label,examiner,annotated_at,round", *rows]).encode()
     content = read("points.csv", data)
-    assert [(s["scan_name"], s["coordinates"], s["label_raw"]) for s in content.shapes] == [
-        ("a", [1.5, 2], "BLA")
-    ]
+    assert [(s["scan_name"], s["coordinates"], s["label_raw"]) for s in content.shapes] == [("a", [1.5, 2], "BLA")]
     assert content.held == [(1, Reason.MALFORMED_RECORD), (2, Reason.MALFORMED_RECORD)]
 
 

@@ -193,9 +193,7 @@ def test_finnish_bundles_are_accounted_for(read, real_data):
     for path in sorted((real_data / "fhir_fi" / "input" / "examples").glob("*.json")):
         content = read(f"fhir/{path.name}", path.read_bytes())
         body = json.loads(path.read_text())
-        resources = (
-            [entry["resource"] for entry in body["entry"]] if body["resourceType"] == "Bundle" else [body]
-        )
+        resources = [entry["resource"] for entry in body["entry"]] if body["resourceType"] == "Bundle" else [body]
         assert content.held == []
         assert [row["kind"] for row in content.records] == [r["resourceType"] for r in resources]
         for row, resource in zip(content.records, resources, strict=True):

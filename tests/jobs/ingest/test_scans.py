@@ -92,9 +92,7 @@ def picture(kind, **options):
 
 def aperio(big=False):
     stream = io.BytesIO()
-    description = (
-        "Aperio Image Library v12\r\n32x32|AppMag = 40|MPP = 0.25|User = Sari Niemi|ScanScope ID = SS-9"
-    )
+    description = "Aperio Image Library v12\r\n32x32|AppMag = 40|MPP = 0.25|User = Sari Niemi|ScanScope ID = SS-9"
     with tifffile.TiffWriter(stream, bigtiff=big) as tiff:
         tiff.write(PIXELS, tile=(16, 16), compression="jpeg", description=description, metadata=None)
         tiff.write(PIXELS[::2, ::2], tile=(16, 16), compression="jpeg", metadata=None)
@@ -275,8 +273,6 @@ def test_real_dicom_of_other_modalities(read, real_data):
 
 
 def test_real_headers_name_their_patient(read, real_data):
-    content = read(
-        "a.dcm", (real_data / "highdicom_sm" / "data" / "test_files" / "sm_image.dcm").read_bytes()
-    )
+    content = read("a.dcm", (real_data / "highdicom_sm" / "data" / "test_files" / "sm_image.dcm").read_bytes())
     assert content.scan_name == content.specimen_number == "S19-1_A_1_1"
     assert content.links == [[("http://test.org/mrns", "AA01")]]

@@ -55,9 +55,7 @@ def tiles_of(pixels: np.ndarray, side: int) -> list[np.ndarray]:
     height, width = pixels.shape[:2]
     fill = [(0, -height % side), (0, -width % side)] + [(0, 0)] * (pixels.ndim - 2)
     padded = np.pad(pixels, fill, constant_values=128)
-    return [
-        padded[y : y + side, x : x + side] for y in range(0, height, side) for x in range(0, width, side)
-    ]
+    return [padded[y : y + side, x : x + side] for y in range(0, height, side) for x in range(0, width, side)]
 
 
 def slide_dataset(pixels: np.ndarray, side: int, syntax: UID, photometric: str) -> Dataset:
@@ -311,9 +309,7 @@ SCANS: dict[str, Callable[[Path], Scan]] = {
     "dicom native": lambda folder: _dicom(folder, syntax=ExplicitVRLittleEndian, photometric="RGB"),
     "dicom native implicit": lambda folder: _dicom(folder, syntax=ImplicitVRLittleEndian, photometric="RGB"),
     "dicom native 16 bits": _deep_dicom,
-    "dicom jpeg 2000": lambda folder: _dicom(
-        folder, syntax=JPEG2000Lossless, photometric="YBR_RCT", encode=_jpeg2000
-    ),
+    "dicom jpeg 2000": lambda folder: _dicom(folder, syntax=JPEG2000Lossless, photometric="YBR_RCT", encode=_jpeg2000),
     "svs YCbCr": _svs,
     "svs RGB": lambda folder: _svs(folder, compressionargs={"outcolorspace": "rgb"}),
     "svs 4:2:0": lambda folder: _svs(folder, subsampling=(2, 2)),

@@ -122,7 +122,7 @@ def test_crops_of_any_format(scan, opened, whole):
 
 def test_absent_tiles_are_recorded():
     reader = ArrayReader(np.full((64, 64, 3), 255, np.uint8), 32, 32, absent=[1])
-    (_, crop), = crops(reader, np.array([[32.0, 32.0]]), 40, PAD)
+    ((_, crop),) = crops(reader, np.array([[32.0, 32.0]]), 40, PAD)
     assert crop.valid_fraction == 1
     assert crop.absent_fraction == 0.25
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import pytest
 
@@ -67,7 +69,5 @@ def test_every_cut_and_every_flipped_byte_of_the_header_is_met(make, pixels):
     data = make.jpeg(pixels)
     for place in range(0, 620, 3):
         for broken in (data[:place], data[:place] + bytes([data[place] ^ 0xFF]) + data[place + 1 :]):
-            try:
+            with contextlib.suppress(BadInput):
                 assert jpeg.decode(broken, "YCBCR", evidence_first=True).ndim == 3
-            except BadInput:
-                pass

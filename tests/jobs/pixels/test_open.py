@@ -18,9 +18,13 @@ from schemas.reasons import Reason
 
 def reason_of(*files: bytes) -> Reason:
     """The reason for which files are refused on opening or on decoding their first tile."""
-    with pytest.raises(BadInput) as problem:
+
+    def read_first_tile():
         reader = open_scan([io.BytesIO(file) for file in files])
         reader.decode(next(iter(reader.tiles(0))))
+
+    with pytest.raises(BadInput) as problem:
+        read_first_tile()
     return problem.value.reason
 
 
@@ -42,9 +46,7 @@ def test_only_dicom_comes_in_several_files(make):
     assert reason_of(make.jpeg(make.picture()), make.jpeg(make.picture())) is Reason.UNKNOWN_FORMAT
 
 
-@pytest.mark.parametrize(
-    ("kind", "expected"), [("LABEL", Reason.LABEL_IMAGE), ("OVERVIEW", Reason.OVERVIEW_IMAGE)]
-)
+@pytest.mark.parametrize(("kind", "expected"), [("LABEL", Reason.LABEL_IMAGE), ("OVERVIEW", Reason.OVERVIEW_IMAGE)])
 def test_label_and_overview_are_no_levels(tmp_path, make, kind, expected):
     def change(dataset):
         dataset.ImageType = ["ORIGINAL", "PRIMARY", kind, "NONE"]

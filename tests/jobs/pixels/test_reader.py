@@ -186,9 +186,7 @@ class TestRealFiles:
         for path in paths:
             assert whole(opened(path)).shape[2] == 3
 
-    @pytest.mark.parametrize(
-        "stem", ["RGB-8", "YBR-8", "GRAYSCALE-8"]
-    )
+    @pytest.mark.parametrize("stem", ["RGB-8", "YBR-8", "GRAYSCALE-8"])
     def test_jpeg_frames_of_wsidicom(self, real_data, make, stem):
         from jobs.pixels import jpeg
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -47,6 +50,22 @@ def settings_at(root: Path) -> Settings:
     places = Places(lake=(root / "lake").as_uri(), landing=(root / "landing").as_uri())
     release = Release(title="Cells of a small hospital", rows_per_file=7)
     return Settings(places=places, sources={"helsinki": Source()}, release=release)
+
+
+def fresh_process(lake: Lake, script: str) -> str:
+    """Run a script on a lake in an interpreter of its own; `settings_at` and `place` are there. Returns its output.
+
+    It lies in a file: under `python -c`, PySpark's Connect client takes itself for its own doctests and exits with 0.
+    """
+    root = Path(lake.settings.places.lake.removeprefix("file://")).parent
+    head = (
+        f"from pathlib import Path\nfrom tests.jobs.release.conftest import settings_at\nplace = Path({str(root)!r})\n"
+    )
+    file = root / "fresh.py"
+    file.write_text(head + script)
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[3])}
+    done = subprocess.run([sys.executable, file], capture_output=True, text=True, check=True, env=environment)
+    return done.stdout
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 from jobs.lake import Lake, Work
 from jobs.release import stage
@@ -12,7 +10,7 @@ from jobs.release.candidate import discard, newest_candidate
 from jobs.release.signoff import APPROVED, REFUSED, decide
 from schemas.stages import RELEASE
 from tests.jobs.release import hospital
-from tests.jobs.release.conftest import put
+from tests.jobs.release.conftest import fresh_process, put
 
 
 def work() -> Work:
@@ -53,7 +51,7 @@ def test_a_lake_without_a_snapshot_has_nothing_to_release(lake):
 def test_another_snapshot_of_the_same_set_makes_no_other_candidate(copied):
     lake, snapshot = copied.lake, copied.snapshot
     rows = [
-        {"snapshot_id": "0" * 64, "number": 0 + 1, "tables": {}, "warnings": 0},
+        {"snapshot_id": "0" * 64, "number": 1, "tables": {"curated.samples": 0}, "warnings": 0},
         {"snapshot_id": snapshot.id, "number": 2, "tables": snapshot.tables, "warnings": 2},
     ]
     put(lake, "curated.snapshots", rows)
@@ -67,14 +65,9 @@ def test_status_and_publishing_need_no_spark(copied):
     lake = copied.lake
     decide(lake, copied.candidate.release_sha256, APPROVED, officer="Dr. Demo", by="airflow")
     script = (
-        "import json, sys; from pathlib import Path; from jobs.lake import Lake\n"
-        "from jobs.release import package, stage\n"
-        "from tests.jobs.release.conftest import settings_at\n"
-        "lake = Lake(settings_at(Path(sys.argv[1])))\n"
-        "package.publish(lake, stage.newest_candidate(lake))\n"
+        "import json, sys\nfrom jobs.lake import Lake\nfrom jobs.release import package, stage\n"
+        "lake = Lake(settings_at(place))\npackage.publish(lake, stage.newest_candidate(lake))\n"
         "late = [name in sys.modules for name in ('pyspark', 'great_expectations')]\n"
-        "print(json.dumps([stage.status(lake)['version'], *late]))"
+        "print(json.dumps([stage.status(lake)['version'], *late]))\n"
     )
-    place = lake.settings.places.lake.removeprefix("file://").removesuffix("/lake")
-    done = subprocess.run([sys.executable, "-c", script, place], capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout.splitlines()[-1]) == ["v1", False, False]
+    assert json.loads(fresh_process(lake, script).splitlines()[-1]) == ["v1", False, False]
