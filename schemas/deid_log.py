@@ -11,7 +11,12 @@ DEID_LOG = Table(
     key=("file_key", "attribute_path"),
     scope="file_key",
     own_columns=(
-        Column("file_key", "string", "Keyed HMAC of the file’s path; of records, of one patient’s part of the file.", privacy=Privacy.PSEUDONYM),
+        Column(
+            "file_key",
+            "string",
+            "Keyed HMAC of the file’s path; of records, of one patient’s part of the file.",
+            privacy=Privacy.PSEUDONYM,
+        ),
         Column("attribute_path", "string", "DICOM tags, TIFF tags or FHIR elements, from the outside in."),
         Column(
             "action",

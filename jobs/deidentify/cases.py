@@ -163,11 +163,13 @@ def clean_case(case: Row, pseudonyms: Pseudonyms, materials: Mapping[str, str]) 
     }
 
 
-def records_without_patient(lake: Lake) -> DataFrame:
-    """Records about a patient whom nobody knows, as units to hold back."""
+def records_without_patient(lake: Lake, work: Work) -> DataFrame:
+    """New records about a patient whom nobody knows, as units to hold back."""
     from pyspark.sql import functions as F
 
-    records = lake.read("restricted.records").where(~F.col("kind").isin(*NOT_ABOUT_A_PATIENT))
+    new = lake.changes("restricted.records", work.last("restricted.records")).select("path", "position").distinct()
+    about = lake.read("restricted.records").where(~F.col("kind").isin(*NOT_ABOUT_A_PATIENT))
+    records = about.join(new, ["path", "position"], "left_semi")
     lost = with_patient(lake, records).where(F.col("patient_id").isNull())
     unit = F.concat_ws("#", "path", "position")
     reason = Reason.PATIENT_MISSING

@@ -76,11 +76,12 @@ class ScanCleaner:
             One row of `SCAN_SCHEMA`: every file of the scan is either in the scan's `uri` or in `held`.
         """
         pseudonyms = pseudonyms_of(self._settings.key_path())
+        files = row["files"] or []
         scan_id = pseudonyms.key_for("scan", row["scan_ref"])
         log: list[Row] = []
         held: dict[str, Reason] = {}
         passed: dict[str, Cleaned] = {}
-        for file in row["files"]:
+        for file in files:
             try:
                 passed[file["path"]] = self._clean(file, row, scan_id, log)
             except BadInput as problem:
@@ -99,8 +100,8 @@ class ScanCleaner:
             "deid_log": log,
             "held": [held_row("file", path, row["source"], row["delivery"], reason) for path, reason in held.items()],
             "scan_id": scan_id,
-            "paths": [file["path"] for file in row["files"]],
-            "came": len(row["files"]),
+            "paths": [file["path"] for file in files],
+            "came": len(files),
         }
 
     def _clean(self, file: Row, row: Row, scan_id: str, log: list[Row]) -> Cleaned:

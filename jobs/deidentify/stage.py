@@ -47,16 +47,17 @@ def cleaned_scans(lake: Lake, work: Work, affected: DataFrame) -> DataFrame:
     images = cases.images(lake)
     changed = lake.changes("restricted.files", work.last("restricted.files")).where(F.col("role") == "image")
     wanted = (
-        images.join(changed.select("scan_ref").distinct(), "scan_ref", "left_semi")
-        .select("scan_ref")
+        changed.select("scan_ref")
         .union(images.join(affected, "patient_id", "left_semi").select("scan_ref"))
+        .dropna()
         .distinct()
     )
     files = F.sort_array(F.collect_list(F.struct("path", "content_sha256", "media_type"))).alias("files")
     facts = [
         F.first(c, ignorenulls=True).alias(c) for c in ("patient_id", "specimen_number", "source", "delivery", "sheet")
     ]
-    scans = images.join(wanted, "scan_ref", "left_semi").groupBy("scan_ref").agg(files, *facts)
+    # A scan whose files are all gone or broken by now stays as a row without files, so that its old rows go.
+    scans = wanted.join(images.groupBy("scan_ref").agg(files, *facts), "scan_ref", "left")
     none = F.array().cast("array<string>")
     rows = (
         scans.join(cases.identifiers_of_patients(lake), "patient_id", "left")
@@ -81,7 +82,7 @@ def _close(lake: Lake, work: Work, patients: DataFrame, scans: DataFrame, drawn:
     """Write quarantine and, as the stage's ledger, the log; return the accounts."""
     from pyspark.sql import functions as F
 
-    lost = cases.records_without_patient(lake)
+    lost = cases.records_without_patient(lake, work)
     held = exploded(scans, "held").unionByName(exploded(patients, "held")).unionByName(exploded(drawn, "held"))
     held = held.unionByName(lost)
     considered = _considered(lake, patients, scans, drawn).unionByName(lost.select("unit_kind", "unit_id"))
