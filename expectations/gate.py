@@ -63,7 +63,7 @@ def check_rules(name: str, frame: DataFrame, suite: tuple[Rule, ...], structure:
     if critical:
         raise GateRefused(
             f"{name}: {', '.join(critical)}. Nothing was committed and the table is as it was. "
-            "The rules stand in `expectations/` and in the table's contract; mend the input or the stage, and run again."
+            "The rules stand in `expectations/` and in the contract; mend the input or the stage, and run again."
         )
     return [f"{name}: {what}" for what, _ in failed]
 

@@ -46,7 +46,8 @@ CHECKS: tuple[Check, ...] = (
     Check("cells_have_crops", _orphans("cells", "cell_id", "crops", "unit_id"), "Every cell has its pixels."),
     Check(
         "crops_have_cells",
-        "SELECT 1 FROM curated_crops c LEFT ANTI JOIN curated_cells p ON c.unit_id = p.cell_id WHERE unit_kind = 'cell'",
+        "SELECT 1 FROM curated_crops c LEFT ANTI JOIN curated_cells p ON c.unit_id = p.cell_id "
+        "WHERE unit_kind = 'cell'",
         "Every crop shows a cell that there is.",
     ),
     Check("cells_have_labels", _orphans("cells", "cell_id", "consensus"), "Every cell has a label."),

@@ -30,8 +30,8 @@ class Account:
         """Raise AccountingError unless in = out + quarantined."""
         if self.came != self.passed + self.held:
             raise AccountingError(
-                f"stage `{stage}` took in {self.came} units ({self.unit}), but {self.passed} passed and {self.held} were "
-                "held back. This is a fault of the stage; nothing later was run."
+                f"stage `{stage}` took in {self.came} units ({self.unit}), but {self.passed} passed and {self.held} "
+                "were held back. This is a fault of the stage; nothing later was run."
             )
 
 

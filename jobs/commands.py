@@ -47,7 +47,7 @@ def report(options: Namespace) -> int:
     candidate = release.newest_candidate(lake)
     if candidate is None:
         raise UsageError("there is no release candidate yet. Run `hemalake run` first.")
-    print(f"{lake.settings.zone_root('restricted')}/reports/{candidate.candidate_id}.html")
+    print(f"{lake.settings.zone_root('restricted')}/reports/{candidate.id}.html")
     return 0
 
 
@@ -63,8 +63,8 @@ def review(options: Namespace) -> int:
     candidate = release.newest_candidate(lake)
     if candidate is None:
         raise UsageError("there is no release candidate to review. Run `hemalake run` first.")
-    print(f"candidate  {candidate.candidate_id}\nsha256     {candidate.release_sha256}")
-    print(f"report     {lake.settings.zone_root('restricted')}/reports/{candidate.candidate_id}.html")
+    print(f"candidate  {candidate.id}\nsha256     {candidate.release_sha256}")
+    print(f"report     {lake.settings.zone_root('restricted')}/reports/{candidate.id}.html")
     if options.release_sha256 and options.release_sha256 != candidate.release_sha256:
         raise UsageError("the newest candidate has another hash than the one to be signed. Read its report first.")
     if not (options.approve or options.refuse):
@@ -73,7 +73,9 @@ def review(options: Namespace) -> int:
     if not options.officer:
         raise UsageError("who decides? Say --officer NAME.")
     what = "approved" if options.approve else "refused"
-    decision = signoff.decide(lake, candidate, what, officer=options.officer, comment=options.comment, by=options.by)
+    decision = signoff.decide(
+        lake, candidate.release_sha256, what, officer=options.officer, comment=options.comment, by=options.by
+    )
     print(f"{what} by {options.officer} (decision {decision.number}).")
     if options.approve:
         print("Run `hemalake release` to publish it.")
@@ -132,14 +134,17 @@ def demo(options: Namespace) -> int:
     _run(lake, STAGES)
     candidate = release.newest_candidate(lake)
     if candidate is not None and signoff.decision_for(lake, candidate.release_sha256) is None:
-        signoff.decide(lake, candidate, "approved", officer=demonstration.OFFICER, comment="", by="command line")
+        signoff.decide(
+            lake, candidate.release_sha256, "approved", officer=demonstration.OFFICER, comment="", by="command line"
+        )
         print(f"signed     as {demonstration.OFFICER}")
         _run(lake, [RELEASE])
     found = release.status(lake)
-    print(f"\nDone in {time.time() - started:.0f} s. Released: {', '.join(found['published']) or 'nothing'}")
+    versions = ", ".join(release["version"] for release in found["published"])
+    print(f"\nDone in {time.time() - started:.0f} s. Released: {versions or 'nothing'}")
     print(f"  release  {lake.settings.zone_root('released')}")
     if candidate is not None:
-        print(f"  report   {lake.settings.zone_root('restricted')}/reports/{candidate.candidate_id}.html")
+        print(f"  report   {lake.settings.zone_root('restricted')}/reports/{candidate.id}.html")
     print(f"  look     hemalake status --settings {file}")
     return 0
 

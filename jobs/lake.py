@@ -23,9 +23,10 @@ from schemas.stages import Stage
 from schemas.tables import TABLES
 
 if TYPE_CHECKING:
-    from expectations.rules import Rule
     from pyspark.sql import Column as SparkColumn
     from pyspark.sql import DataFrame, SparkSession
+
+    from expectations.rules import Rule
 
 CONTRACT_PROPERTY = "hemalake.contract.version"
 ACTION = "_action"

@@ -18,10 +18,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from jobs.accounting import Account
-from jobs.deidentify.pseudonyms import Pseudonyms
 from jobs.errors import WrongKey, without_values
 from jobs.lake import Lake, Work, Written
 from jobs.lease import Lease
+from jobs.pseudonyms import Pseudonyms
 from schemas.stages import INGEST, RELEASE, STAGES, Stage
 
 

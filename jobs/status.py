@@ -82,7 +82,8 @@ def _releases(lake: Lake) -> Table:
     if candidate:
         shown.add_row("candidate", f"{candidate['id']}: {candidate['cells']} cells of {candidate['patients']} patients")
         shown.add_row("sha256", candidate["release_sha256"])
-        shown.add_row("report", found["report"])
+        shown.add_row("report", found["report"] or "")
         shown.add_row("decision", found["decision"]["decision"] if found["decision"] else "waits for an officer")
-    shown.add_row("published", ", ".join(found["published"]) or "nothing yet")
+    versions = [f"{one['version']} ({one['cells']} cells)" for one in found["published"]]
+    shown.add_row("published", ", ".join(versions) or "nothing yet")
     return shown

@@ -25,6 +25,7 @@ SAMPLES = Table(
             "votes",
             "array<struct<examiner_key:string,round:int,label_code:string>>",
             "Every vote, by examiner and round.",
+            privacy=Privacy.PSEUDONYM,
         ),
         Column("center_x", "double", "Centre of the cell.", unit="px", minimum=0),
         Column("center_y", "double", "Centre of the cell.", unit="px", minimum=0),

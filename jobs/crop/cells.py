@@ -75,12 +75,12 @@ def group(marks: Iterable[Mark], known: Sequence[Cell], voted: Mapping[str, str]
             new.append(mark)
     for mark in new:
         near = [cell for cell in grid.near(mark) if cell.distance(mark) <= distance and cell.takes(mark)]
-        cell = min(near, key=lambda c: (c.distance(mark), c.cell_id), default=None)
-        if cell is None:
-            cell = Cell(cell_id(mark.annotation_id), mark.x, mark.y)
-            grid.add(cell)
-            cells[cell.cell_id] = cell
-        cell.marks.append(mark)
+        if not near:
+            near = [Cell(cell_id(mark.annotation_id), mark.x, mark.y)]
+            grid.add(near[0])
+            cells[near[0].cell_id] = near[0]
+        nearest = min(near, key=lambda cell: (cell.distance(mark), cell.cell_id))
+        nearest.marks.append(mark)
     return [cell for cell in cells.values() if cell.marks]
 
 

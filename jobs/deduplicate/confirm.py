@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from jobs.frames import Row
 from jobs.pixels.digest import luma, luma_thumbnail
-from jobs.pixels.overlap import ncc, overlap
 from jobs.pixels.encode import decode_png
+from jobs.pixels.overlap import ncc, overlap
 from jobs.settings import Duplicates
 
 METHOD_VERSION = "1"

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from jobs.deidentify.pseudonyms import Pseudonyms
 from jobs.errors import BadInput
+from jobs.pseudonyms import Pseudonyms
 from jobs.vocabulary import Vocabulary
 from schemas.reasons import Reason
 

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from jobs.accounting import HELD, HELD_TYPE, held_row
-from jobs.deidentify.pseudonyms import Pseudonyms
 from jobs.deidentify.records import Record, clean_records
 from jobs.deidentify.scans import pseudonyms_of
 from jobs.frames import Row, ddl, mapped, rows_type, spread
 from jobs.lake import Lake, Work
+from jobs.pseudonyms import Pseudonyms
 from schemas.reasons import Reason
 
 if TYPE_CHECKING:

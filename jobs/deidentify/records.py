@@ -22,8 +22,8 @@ from importlib import resources
 from typing import Any
 
 from jobs.deidentify.annotations import clean_shape, shape_problem
-from jobs.deidentify.pseudonyms import Pseudonyms
 from jobs.errors import BadInput
+from jobs.pseudonyms import Pseudonyms
 from schemas.reasons import Reason
 
 __all__ = ["CleanedRecords", "Record", "clean_records", "clean_shape", "shape_problem", "withdrawn"]

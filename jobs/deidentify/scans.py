@@ -14,15 +14,15 @@ from typing import Any, BinaryIO, cast
 from jobs.accounting import HELD_TYPE, held_row
 from jobs.deidentify.images import deidentify_image
 from jobs.deidentify.log import log_rows
-from jobs.deidentify.pseudonyms import Pseudonyms
-from jobs.deidentify.rescan import find
 from jobs.deidentify.pixel_ranges import pixel_ranges
+from jobs.deidentify.rescan import find
 from jobs.deidentify.stain import by_name, device_and_stain
 from jobs.dicom.values import is_public_device
 from jobs.errors import BadInput
 from jobs.frames import Row, ddl, rows_type
 from jobs.pixels.open import open_scan
 from jobs.pixels.reader import Reader
+from jobs.pseudonyms import Pseudonyms
 from jobs.settings import Settings
 from jobs.store import Store
 from schemas.reasons import Reason

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from jobs.accounting import HELD_TYPE, held_row
 from jobs.deidentify import cases
-from jobs.deidentify.pseudonyms import Pseudonyms
 from jobs.deidentify.records import clean_shape
 from jobs.deidentify.scans import pseudonyms_of
 from jobs.errors import BadInput
 from jobs.frames import Row, ddl, mapped, rows_type, spread
 from jobs.lake import Lake, Work
+from jobs.pseudonyms import Pseudonyms
 from jobs.vocabulary import Vocabulary, vocabularies
 from schemas.reasons import Reason
 

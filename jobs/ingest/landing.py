@@ -90,7 +90,7 @@ def _manifest(store: Store, entry: Entry) -> dict[str, Any]:
         return {item["path"]: item for item in json.loads(store.read(entry.uri))["files"]}
     except (ValueError, KeyError, TypeError):
         raise StoreError(
-            "a delivery's manifest.json is not complete: it must be JSON with a list `files` of path, bytes and sha256, "
+            "a delivery's manifest.json is not complete: it must be JSON with a list `files` of path, bytes, sha256, "
             "written last. Nothing of the landing zone was taken; deliver the manifest again."
         ) from None
 

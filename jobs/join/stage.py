@@ -10,11 +10,11 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from jobs.accounting import Account
-from jobs.deidentify.pseudonyms import Pseudonyms
 from jobs.frames import Row, mapped
 from jobs.join.samples import consensus_of, samples_of
 from jobs.join.splits import assign
 from jobs.lake import EVERYTHING, Lake, Work
+from jobs.pseudonyms import Pseudonyms
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -60,8 +60,10 @@ def content(ran, name: str) -> set[str]:
 def test_killed_between_staging_and_commit_in_each_stage(ran, tmp_path, spark):
     crashed = prepare(tmp_path, spark)
     settings = str(tmp_path / "hemalake.toml")
+    script = tmp_path / "dying.py"
+    script.write_text(SCRIPT)
     for table in KILLED_AT:
-        died = subprocess.run([sys.executable, "-c", SCRIPT, table, settings], capture_output=True, check=False)
+        died = subprocess.run([sys.executable, script, table, settings], capture_output=True, check=False)
         assert died.returncode == -signal.SIGKILL, (table, died.stderr[-500:])
     pipeline.run(crashed.lake)
     for name in ("restricted.records", "restricted.shapes", "restricted.quarantine", "curated.scans"):
@@ -83,11 +85,13 @@ def test_killed_while_publishing(ran, tmp_path):
     crashed = ran.copy(tmp_path)
     settings = str(tmp_path / "hemalake.toml")
     candidate = stage.newest_candidate(crashed.lake)
-    signoff.decide(crashed.lake, candidate, "approved", officer="Officer", comment="", by="command line")
-    died = subprocess.run([sys.executable, "-c", PUBLISH, settings], capture_output=True, check=False)
+    signoff.decide(crashed.lake, candidate.release_sha256, "approved", officer="Officer", comment="", by="command line")
+    script = tmp_path / "dying.py"
+    script.write_text(PUBLISH)
+    died = subprocess.run([sys.executable, script, settings], capture_output=True, check=False)
     assert died.returncode == -signal.SIGKILL, died.stderr[-500:]
     assert stage.status(crashed.lake)["published"] == []
     subprocess.run(
         [sys.executable, "-m", "jobs.cli", "release", "--settings", settings], check=True, capture_output=True
     )
-    assert stage.status(crashed.lake)["published"] == ["v1"]
+    assert [one["version"] for one in stage.status(crashed.lake)["published"]] == ["v1"]

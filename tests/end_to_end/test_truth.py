@@ -24,7 +24,7 @@ def test_duplicates_of_scans_are_those_that_were_planted(ran):
 
 
 def scan_of_path(ran, files):
-    from jobs.deidentify.pseudonyms import Pseudonyms
+    from jobs.pseudonyms import Pseudonyms
 
     pseudonyms = Pseudonyms.from_file(ran.lake.settings.key_path())
     scans = {row.scan_id: row for row in ran.lake.read("curated.scans").collect()}

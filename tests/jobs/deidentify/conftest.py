@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.deidentify.pseudonyms import Pseudonyms
+from jobs.pseudonyms import Pseudonyms
 
 
 @pytest.fixture(scope="session")

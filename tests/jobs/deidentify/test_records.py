@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.deidentify.pseudonyms import Pseudonyms
 from jobs.deidentify.records import Record, clean_records, clean_shape, number, shape_problem, withdrawn
 from jobs.errors import BadInput
 from jobs.ingest.content import read_content
+from jobs.pseudonyms import Pseudonyms
 from jobs.settings import Source
 from jobs.vocabulary import Vocabulary
 from schemas.annotations import ANNOTATIONS

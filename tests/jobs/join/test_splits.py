@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,7 +34,7 @@ def test_shares_hold_within_one_patient():
 
 @given(PEOPLE)
 def test_patients_that_share_an_image_share_a_side(people):
-    linked = list(zip(people, people[1:], strict=False))
+    linked = list(pairwise(people))
     assert len(set(assign(people, {}, linked, Split()).values())) == 1
 
 

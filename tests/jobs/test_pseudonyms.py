@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.deidentify.pseudonyms import Pseudonyms
 from jobs.errors import SettingsError
+from jobs.pseudonyms import Pseudonyms
 
 KEY = bytes(range(32))
 texts = st.lists(st.text(), max_size=4)
