@@ -12,10 +12,10 @@ DEMO := demo
 PATIENTS ?= 36
 SEED ?= 7
 
-.PHONY: help setup demo test lint airflow bench lock clean
+.PHONY: help setup demo test s3 lint airflow bench lock clean
 
 help: ## Show what can be made
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
 setup: $(READY) ## Install everything into .venv (the other targets do it too)
 
@@ -26,8 +26,14 @@ $(READY): setup.cfg pyproject.toml constraints.txt tools/setup.sh
 demo: $(READY) ## From a synthetic hospital to a signed release, below demo/
 	@$(BIN)/hemalake demo $(DEMO) --patients $(PATIENTS) --seed $(SEED)
 
-test: $(READY) ## Run all tests
+test: $(READY) $(VENV)/s3/client $(VENV)/s3/server ## Run all tests
 	@$(BIN)/python -m pytest
+
+$(VENV)/s3/%: tools/s3.xml | $(READY)
+	@bash tools/s3.sh $(VENV) $*
+	@touch $@
+
+s3: $(READY) $(VENV)/s3/client ## Fetch what a lake on S3 needs
 
 lint: $(READY) ## ruff, mypy, import-linter
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check .

@@ -16,7 +16,7 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jobs.errors import without_values
+from jobs.errors import SettingsError, without_values
 from jobs.settings import Settings
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 COORDINATES = ("io.delta:delta-spark_4.2_2.13:4.4.0", "io.delta:delta-storage:4.4.0")
 JARS = Path(sys.prefix) / "jars"
+S3_JARS = Path(sys.prefix) / "s3" / "client"
 
 DEFAULTS = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
@@ -68,39 +69,47 @@ def start(settings: Settings) -> SparkSession:
 def _configuration(settings: Settings) -> dict[str, str]:
     from pyspark import SparkConf
 
+    on_s3 = _is_on_s3(settings)
     submitted = dict(SparkConf().getAll())  # what spark-submit was given
     wanted = {
         **DEFAULTS,
         "spark.master": settings.spark.master,
         "spark.driver.memory": settings.spark.driver_memory,
         "spark.sql.shuffle.partitions": str(settings.spark.shuffle_partitions),
-        **_jars(submitted),
-        **_s3(settings),
+        **_jars(submitted, on_s3),
+        **(_s3(settings) if on_s3 else {}),
         **settings.spark.conf,
     }
     return {name: value for name, value in wanted.items() if name not in submitted}
 
 
-def _jars(submitted: dict[str, str]) -> dict[str, str]:
+def _jars(submitted: dict[str, str], on_s3: bool) -> dict[str, str]:
     if "spark.jars" in submitted or "spark.jars.packages" in submitted:
         return {}
-    found = sorted(str(jar) for jar in JARS.glob("*.jar"))
+    if on_s3 and not S3_JARS.is_dir():
+        raise SettingsError("a place of the lake is on S3, but its JARs are missing. Run `make s3` once.")
+    found = sorted(str(jar) for jar in [*JARS.glob("*.jar"), *(S3_JARS.glob("*.jar") if on_s3 else ())])
     if found:
         return {"spark.jars": ",".join(found)}
     return {"spark.jars.packages": ",".join(COORDINATES), "spark.jars.excludes": "org.apache.*:*,com.*:*"}
 
 
+def _is_on_s3(settings: Settings) -> bool:
+    return any(settings.zone_root(zone).startswith("s3a:") for zone in ("restricted", "curated", "released"))
+
+
 def _s3(settings: Settings) -> dict[str, str]:
-    """What Hadoop's S3 client and Delta need, when a place of the lake is on S3."""
-    if not any(settings.zone_root(zone).startswith("s3a:") for zone in ("restricted", "curated", "released")):
-        return {}
+    """What Hadoop's S3 client and Delta need; credentials come from the environment, as the AWS SDK reads them."""
     found = {
         # A conditional put makes concurrent commits safe; the default promises it for one driver only.
         "spark.delta.logStore.s3a.impl": "io.delta.storage.GCSLogStore",
         "spark.hadoop.fs.s3a.path.style.access": "true",
+        "spark.hadoop.fs.s3a.aws.credentials.provider": "software.amazon.awssdk.auth.credentials."
+        "EnvironmentVariableCredentialsProvider",
     }
     if settings.places.s3_endpoint:
         found["spark.hadoop.fs.s3a.endpoint"] = settings.places.s3_endpoint
+        found["spark.hadoop.fs.s3a.endpoint.region"] = os.environ.get("AWS_DEFAULT_REGION", "us-east-1")
     return found
 
 
