@@ -10,11 +10,12 @@ limit and no default answer. Starts when `curate` has pinned a snapshot.
 """
 
 import json
+from typing import Any
 
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.providers.standard.operators.python import ShortCircuitOperator
-from airflow.sdk import DAG, Param, TriggerRule, chain
+from airflow.sdk import DAG, Context, Param, TriggerRule, chain
 from stage_tasks import DEFAULTS, SNAPSHOT, command_task, stage_task
 
 from schemas.stages import RELEASE
@@ -30,7 +31,18 @@ Read its compliance report first: `{{ candidate.report }}`
 **Approve** signs exactly these bytes and publishes them. **Reject** refuses them, and nothing is published.
 Either answer is kept in the decisions log under your name.
 """
-ANSWER = 'ti.xcom_pull(task_ids="approve")'
+ANSWER = 'ti.xcom_pull(task_ids="approve", key="answer")'
+
+
+class SignOff(ApprovalOperator):
+    """Airflow's approval, which hands on the answer whichever it is; by itself it keeps a refusal from later tasks."""
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
+        """Keep the answer, then go on as an approval does: a refusal skips the next task."""
+        if "error" not in event:
+            kept = {name: event[name] for name in ("chosen_options", "params_input", "responded_by_user")}
+            context["ti"].xcom_push(key="answer", value=kept)
+        return super().execute_complete(context, event)
 
 
 def undecided(candidate: dict[str, object] | None) -> bool:
@@ -51,7 +63,7 @@ with DAG(
     build = stage_task(RELEASE, "build")
     describe = command_task("describe", "review --json", output_processor=json.loads)
     waiting = ShortCircuitOperator(task_id="waiting", python_callable=undecided, op_args=[describe.output])
-    approve = ApprovalOperator(
+    approve = SignOff(
         task_id="approve",
         subject="Sign the release candidate, or refuse it",
         body=BODY,
@@ -65,11 +77,13 @@ with DAG(
         env={
             "DECISION": f'{{{{ {{"Approve": "--approve", "Reject": "--refuse"}}[{ANSWER}["chosen_options"][0]] }}}}',
             "OFFICER": f'{{{{ {ANSWER}["responded_by_user"]["name"] }}}}',
-            "COMMENT": f'{{{{ {ANSWER}["params_input"].get("comment") or "" }}}}',
+            "COMMENT": f'{{{{ {ANSWER}["params_input"]["comment"] | default("", true) }}}}',
             "RELEASE_SHA256": '{{ ti.xcom_pull(task_ids="describe")["release_sha256"] }}',
         },
         trigger_rule=TriggerRule.NONE_FAILED,
     )
     publish = stage_task(RELEASE, "publish")
-    chain(build, describe, waiting, approve, approved, record, publish)
+    # A run is judged by its last tasks, and a refusal skips `publish`: this one fails the run when `record` failed.
+    recorded = EmptyOperator(task_id="recorded")
+    chain(build, describe, waiting, approve, approved, record, [publish, recorded])
     approved >> publish

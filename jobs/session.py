@@ -44,6 +44,14 @@ DEFAULTS = {
 }
 
 
+QUICK = {
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=256m",
+    "spark.sql.adaptive.enabled": "false",
+    "spark.sql.codegen.wholeStage": "false",
+}
+"""For little data: compiling costs more than it saves."""
+
+
 def start(settings: Settings) -> SparkSession:
     """The session of this process, started on first use.
 
@@ -76,6 +84,7 @@ def _configuration(settings: Settings) -> dict[str, str]:
         "spark.master": settings.spark.master,
         "spark.driver.memory": settings.spark.driver_memory,
         "spark.sql.shuffle.partitions": str(settings.spark.shuffle_partitions),
+        **(QUICK if settings.spark.quick else {}),
         **_jars(submitted, on_s3),
         **(_s3(settings) if on_s3 else {}),
         **settings.spark.conf,

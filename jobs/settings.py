@@ -135,6 +135,9 @@ class Spark:
     """Where: `local[2]`, `spark://host:7077`, … ; a master given to spark-submit comes first."""
     driver_memory: str = "2g"
     """Heap of the driver, as Java writes it."""
+    quick: bool = True
+    """Tuned for little data, where planning and compiling cost more than the work: no adaptive plans, no generated
+    code, a compiler that starts at once. Turn it off for large sets."""
     shuffle_partitions: int = 2
     """Partitions of a shuffle: about one a core on a small machine, two to three a core on a cluster."""
     conf: dict[str, str] = field(default_factory=dict)

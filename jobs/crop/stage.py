@@ -29,13 +29,14 @@ def run(lake: Lake, work: Work) -> list[Account]:
     with parked(lake, grouped(lake, changed), Zone.CURATED) as found:
         cells, votes = exploded(found, "cells"), exploded(found, "votes")
         wanted = wanted_units(lake, changed, cells)
-        lake.write(work, "curated.cells", cells, scope=scope)
+        lake.write(work, "curated.cells", cells, scope=scope, staged=True)
         with parked(lake, cut(lake, missing_units(lake, work, wanted), cells), Zone.CURATED) as crops:
             keep = wanted.select("unit_id", "preset")
-            lake.write(work, "curated.features", exploded(crops, "features"), scope=scope, keep=keep.select("unit_id"))
+            features, units = exploded(crops, "features"), keep.select("unit_id")
+            lake.write(work, "curated.features", features, scope=scope, keep=units, staged=True)
             own = [column.name for column in contract("curated.crops").own_columns]
             lake.write(work, "curated.crops", crops.select(*own), scope=scope, keep=keep, staged=True)
-        lake.write(work, "curated.votes", votes, scope=scope)
+        lake.write(work, "curated.votes", votes, scope=scope, staged=True)
         came = lake.read("curated.annotations").join(changed, "scan_id", "left_semi").count()
         return [Account("annotation", came, votes.count(), 0)]
 

@@ -26,17 +26,20 @@ CLINICAL = ("patients", "specimens", "diagnoses", "measurements", "genetics", "o
 
 def run(lake: Lake, work: Work) -> list[Account]:
     """De-identify what changed since the last run."""
+    from pyspark.sql import functions as F
+
     affected = cases.affected_patients(lake, work)
     with ExitStack() as stack:
         patients = stack.enter_context(parked(lake, cases.cleaned(lake, affected)))
-        _write_clinical(lake, work, patients)
+        keys = patients.select(F.explode("patient_keys").alias("patient_key")).distinct()
+        clinical = {f"curated.{name}": exploded(patients, name) for name in CLINICAL}
+        lake.write_all(work, clinical, scope=EVERYTHING if work.rebuild else keys)
         scans = stack.enter_context(parked(lake, cleaned_scans(lake, work, affected)))
         scope = EVERYTHING if work.rebuild else scans.select("scan_id")
-        for name in ("regions", "scans"):
-            lake.write(work, f"curated.{name}", exploded(scans, name), scope=scope)
+        lake.write_all(work, {f"curated.{name}": exploded(scans, name) for name in ("regions", "scans")}, scope=scope)
         drawn = stack.enter_context(parked(lake, shapes.cleaned(lake, work, affected, scans)))
         scope = EVERYTHING if work.rebuild else drawn.select("source_key")
-        lake.write(work, "curated.annotations", exploded(drawn, "annotations"), scope=scope)
+        lake.write(work, "curated.annotations", exploded(drawn, "annotations"), scope=scope, staged=True)
         return _close(lake, work, patients, scans, drawn)
 
 
@@ -69,15 +72,6 @@ def cleaned_scans(lake: Lake, work: Work, affected: DataFrame) -> DataFrame:
     return mapped(spread(rows, 4), SCAN_SCHEMA, ScanCleaner(lake.store, lake.settings))
 
 
-def _write_clinical(lake: Lake, work: Work, patients: DataFrame) -> None:
-    from pyspark.sql import functions as F
-
-    keys = patients.select(F.explode("patient_keys").alias("patient_key")).distinct()
-    scope = EVERYTHING if work.rebuild else keys
-    for name in CLINICAL:
-        lake.write(work, f"curated.{name}", exploded(patients, name), scope=scope)
-
-
 def _close(lake: Lake, work: Work, patients: DataFrame, scans: DataFrame, drawn: DataFrame) -> list[Account]:
     """Write quarantine and, as the stage's ledger, the log; return the accounts."""
     from pyspark.sql import functions as F
@@ -88,7 +82,7 @@ def _close(lake: Lake, work: Work, patients: DataFrame, scans: DataFrame, drawn:
     considered = _considered(lake, patients, scans, drawn).unionByName(lost.select("unit_kind", "unit_id"))
     hold(lake, work, considered, held)
     log = exploded(scans, "deid_log").unionByName(exploded(patients, "deid_log"))
-    lake.write(work, "curated.deid_log", log, scope=EVERYTHING if work.rebuild else log.select("file_key"))
+    lake.write(work, "curated.deid_log", log, scope=EVERYTHING if work.rebuild else log.select("file_key"), staged=True)
     counts = {row.unit_kind: row["count"] for row in held.groupBy("unit_kind").count().collect()}
     came = {
         "file": scans.agg(F.sum("came")).first()[0] or 0,

@@ -198,8 +198,8 @@ def _write(lake: Lake, work: Work, read: DataFrame) -> list[Account]:
     files = read.select("file.*")
     paths = files.select("path")
     hold(lake, work, _considered(lake, paths), exploded(read, "held"))
-    for name in ("records", "shapes", "identifiers"):
-        lake.write(work, f"restricted.{name}", exploded(read, name), scope=paths)
+    found = {f"restricted.{name}": exploded(read, name) for name in ("records", "shapes", "identifiers")}
+    lake.write_all(work, found, scope=paths)
     _write_identities(lake, work, read)
     own = [column.name for column in contract("restricted.files").own_columns]
     newest = files.select("path", F.col("version").alias("newest"))

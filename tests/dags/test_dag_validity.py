@@ -28,7 +28,8 @@ folder = Path(sys.argv[1])
 bag = BundleDagBag(folder, bundle_path=folder, bundle_name="dags-folder")
 def task(one):
     return {
-        "id": one.task_id, "operator": type(one).__name__, "owner": one.owner, "retries": one.retries,
+        "id": one.task_id,
+        "operator": [kind.__name__ for kind in type(one).__mro__[:2]], "owner": one.owner, "retries": one.retries,
         "policy": type(one.retry_policy).__name__, "down": sorted(one.downstream_task_ids),
         "outlets": [asset.name for asset in one.outlets], "arguments": getattr(one, "application_args", None),
         "connection": getattr(one, "_conn_id", None), "rule": one.trigger_rule.value,
@@ -117,7 +118,7 @@ def test_stages_follow_each_other_as_declared(found):
         task["arguments"][0]
         for name in ("ingest", "curate", "release")
         for task in found["dags"][name]["tasks"]
-        if task["operator"] == "SparkSubmitOperator"
+        if task["operator"][0] == "SparkSubmitOperator"
     ]
     assert in_order == [stage.name for stage in STAGES] + [RELEASE.name]  # release builds, then publishes
     curate = tasks(found, "curate")
@@ -135,13 +136,18 @@ def test_assets_chain_the_dags(found):
 
 def test_the_officer_is_asked_without_limit_or_default_and_both_answers_are_recorded(found):
     release = tasks(found, "release")
-    assert list(release) == ["build", "describe", "waiting", "approve", "approved", "record", "publish"]
+    assert list(release) == ["build", "describe", "waiting", "approve", "approved", "record", "publish", "recorded"]
     approve = release["approve"]
-    assert (approve["operator"], approve["limit"], approve["default"]) == ("ApprovalOperator", "None", None)
+    assert (approve["operator"], approve["limit"], approve["default"]) == (
+        ["SignOff", "ApprovalOperator"],
+        "None",
+        None,
+    )
     # A refusal skips what follows `approve` directly: `record` must not be that, and must run after a skipped one.
     assert approve["down"] == ["approved"]
     assert release["approved"]["down"] == ["publish", "record"]
     assert release["record"]["rule"] == "none_failed"
+    assert release["record"]["down"] == ["publish", "recorded"]
     assert release["publish"]["rule"] == "all_success"
 
 

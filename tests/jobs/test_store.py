@@ -61,9 +61,14 @@ class TestStore:
 
     def test_an_interrupted_upload_leaves_nothing(self, place):
         store, uri = place
-        with pytest.raises(RuntimeError), store.writing(f"{uri}/half") as stream:
-            stream.write(b"ha")
-            raise RuntimeError
+
+        def interrupted():
+            with store.writing(f"{uri}/half") as stream:
+                stream.write(b"ha")
+                raise RuntimeError
+
+        with pytest.raises(RuntimeError):
+            interrupted()
         assert list(store.list(uri)) == []
 
     def test_files_are_listed_below_a_folder_with_size_and_change(self, place):
