@@ -2,8 +2,8 @@
 
     $ python benchmarks/crop.py [--side 6144] [--crops 700] [--json]
 
-All three work on the same file in the same run, in turn, five times; the table gives medians, and `ratios` says how many
-times the floor's time HemaLake takes (1 would be perfect) and how many times faster than OpenSlide it is.
+All three work on the same file in the same run, in turn, five times; the table gives medians, and `ratios` says how
+many times the floor's time HemaLake takes (1 would be perfect) and how many times faster than OpenSlide it is.
 """
 
 from __future__ import annotations

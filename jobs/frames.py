@@ -83,6 +83,11 @@ def parked(lake: Lake, frame: DataFrame, zone: Zone = Zone.RESTRICTED) -> Iterat
         lake.store.delete_folder(place)
 
 
-def empty(lake: Lake, schema: str) -> DataFrame:
-    """A frame without rows."""
-    return lake.spark.createDataFrame([], schema)
+@contextmanager
+def kept(frame: DataFrame) -> Iterator[DataFrame]:
+    """The frame computed once and kept in memory meanwhile: for small frames that many others are made from."""
+    cached = frame.cache()
+    try:
+        yield cached
+    finally:
+        cached.unpersist()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from jobs.accounting import Account
 from jobs.crop.cells import Cell, Mark, group
 from jobs.crop.cut import CUT_SCHEMA, OVERVIEW, Cutter, preset
-from jobs.frames import Row, ddl, exploded, mapped, parked, rows_type, spread
+from jobs.frames import Row, ddl, exploded, kept, mapped, parked, rows_type, spread
 from jobs.lake import EVERYTHING, Lake, Work, contract
 from schemas.contract import Zone
 
@@ -24,9 +24,8 @@ GROUPED_SCHEMA = ddl({"scan_id": "string", "cells": rows_type("curated.cells"), 
 
 def run(lake: Lake, work: Work) -> list[Account]:
     """Group and cut what changed since the last run; pixels that were cut before are not decoded again."""
-    changed = changed_scans(lake, work)
-    scope = EVERYTHING if work.rebuild else changed
-    with parked(lake, grouped(lake, changed), Zone.CURATED) as found:
+    with kept(changed_scans(lake, work)) as changed, parked(lake, grouped(lake, changed), Zone.CURATED) as found:
+        scope = EVERYTHING if work.rebuild else changed
         cells, votes = exploded(found, "cells"), exploded(found, "votes")
         wanted = wanted_units(lake, changed, cells)
         lake.write(work, "curated.cells", cells, scope=scope, staged=True)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from jobs.accounting import Account
 from jobs.deduplicate.candidates import near_hashes, of_one_patient
 from jobs.deduplicate.confirm import METHOD_VERSION, compare
-from jobs.frames import Row, ddl, mapped, parked, spread
+from jobs.frames import Row, ddl, kept, mapped, parked, spread
 from jobs.lake import EVERYTHING, Lake, Work, contract
 from schemas.contract import Zone
 
@@ -28,9 +28,9 @@ PAIR_SCHEMA = ddl({c.name: c.type for c in contract("curated.duplicates").own_co
 
 def run(lake: Lake, work: Work) -> list[Account]:
     """Compare what is new with everything, and what is old with nothing."""
-    changed = lake.changes("curated.crops", work.last("curated.crops"))
-    units = changed.select("unit_id").union(changed.select("scan_id")).distinct()
-    with parked(lake, scan_pairs(lake, changed), Zone.CURATED) as scans:
+    crops = lake.changes("curated.crops", work.last("curated.crops")).drop("image")
+    with kept(crops) as changed, parked(lake, scan_pairs(lake, changed), Zone.CURATED) as scans:
+        units = changed.select("unit_id").union(changed.select("scan_id")).distinct()
         known = lake.read("curated.duplicates")
         untouched = known.join(units, known.unit_a == units.unit_id, "left_anti").join(
             units, known.unit_b == units.unit_id, "left_anti"

@@ -108,23 +108,23 @@ def identifiers_of_files(lake: Lake) -> DataFrame:
     return scans.join(nobodys, "path").groupBy("scan_ref").agg(F.sort_array(F.collect_set("value")).alias("staff"))
 
 
-def known_patients(lake: Lake) -> DataFrame:
+def known_patients(lake: Lake, images: DataFrame) -> DataFrame:
     """patient_id of everyone who is more than a number: a FHIR Patient, or the patient of an image."""
     from pyspark.sql import functions as F
 
     resources = with_patient(lake, lake.read("restricted.records").where(F.col("kind") == "Patient"))
-    return resources.select("patient_id").union(images(lake).select("patient_id")).dropna().distinct()
+    return resources.select("patient_id").union(images.select("patient_id")).dropna().distinct()
 
 
-def cleaned(lake: Lake, affected: DataFrame) -> DataFrame:
+def cleaned(lake: Lake, affected: DataFrame, images: DataFrame, withdrawn: DataFrame) -> DataFrame:
     """One row an affected patient: the rows of every clinical table, what was held back, and the log."""
     from pyspark.sql import functions as F
 
     records = with_patient(lake, lake.read("restricted.records"))
     row = F.struct("path", "position", "source", "delivery", "kind", "body")
     bundles = records.groupBy("patient_id").agg(F.sort_array(F.collect_list(row)).alias("records"))
-    flags = withdrawn_patients(lake).withColumn("withdrawn", F.lit(True))
-    known = known_patients(lake).withColumn("known", F.lit(True))
+    flags = withdrawn.withColumn("withdrawn", F.lit(True))
+    known = known_patients(lake, images).withColumn("known", F.lit(True))
     cases = (
         affected.join(bundles, "patient_id", "left").join(flags, "patient_id", "left").join(known, "patient_id", "left")
     )

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from jobs.accounting import HELD_TYPE, held_row
-from jobs.deidentify import cases
 from jobs.deidentify.records import clean_shape
 from jobs.deidentify.scans import pseudonyms_of
 from jobs.errors import BadInput
@@ -31,16 +30,17 @@ SHAPES_SCHEMA = ddl(
 )
 
 
-def cleaned(lake: Lake, work: Work, affected: DataFrame, scans: DataFrame) -> DataFrame:
+def cleaned(lake: Lake, work: Work, scans: DataFrame, images: DataFrame, withdrawn: DataFrame) -> DataFrame:
     """Clean the files of shapes that are new or changed, or that name a scan which is.
 
     Args:
-        affected: patient_id of patients whose scans were done anew.
         scans: the scans that this run cleaned or held back, with `scan_id`.
+        images: every image file in use with its patient.
+        withdrawn: patient_id of everyone whose consent says no.
     """
     from pyspark.sql import functions as F
 
-    places = scan_places(lake)
+    places = scan_places(lake, images, withdrawn)
     shapes = lake.read("restricted.shapes")
     changed = lake.changes("restricted.shapes", work.last("restricted.shapes")).select("path")
     moved = places.join(scans.select("scan_id"), "scan_id", "left_semi").select("source", "scan_name")
@@ -60,7 +60,7 @@ def cleaned(lake: Lake, work: Work, affected: DataFrame, scans: DataFrame) -> Da
     return mapped(spread(rows), SHAPES_SCHEMA, one_file)
 
 
-def scan_places(lake: Lake) -> DataFrame:
+def scan_places(lake: Lake, images: DataFrame, withdrawn: DataFrame) -> DataFrame:
     """One row a scan as annotations name it: source, scan_name, scan_id, patient_id, withdrawn, width_px, height_px.
 
     Size is null where the scan was held back; then it counts as not arrived.
@@ -68,19 +68,18 @@ def scan_places(lake: Lake) -> DataFrame:
     from pyspark.sql import functions as F
 
     named = (
-        cases.images(lake)
-        .where(F.col("scan_name").isNotNull())
+        images.where(F.col("scan_name").isNotNull())
         .groupBy("source", "scan_name")
         .agg(F.first("scan_ref").alias("scan_ref"), F.first("patient_id", ignorenulls=True).alias("patient_id"))
     )
-    withdrawn = cases.withdrawn_patients(lake).withColumn("withdrawn", F.lit(True))
+    flags = withdrawn.withColumn("withdrawn", F.lit(True))
     settings = lake.settings
 
     def keyed(row: Row) -> Iterable[Row]:
         return [row | {"scan_id": pseudonyms_of(settings.key_path()).key_for("scan", row.pop("scan_ref"))}]
 
     schema = "source string, scan_name string, patient_id string, withdrawn boolean, scan_id string"
-    places = mapped(named.join(withdrawn, "patient_id", "left"), schema, keyed)
+    places = mapped(named.join(flags, "patient_id", "left"), schema, keyed)
     return places.join(lake.read("curated.scans").select("scan_id", "width_px", "height_px"), "scan_id", "left")
 
 

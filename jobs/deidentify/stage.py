@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from jobs.accounting import Account, hold
 from jobs.deidentify import cases, shapes
 from jobs.deidentify.scans import SCAN_SCHEMA, ScanCleaner
-from jobs.frames import exploded, mapped, parked, spread
+from jobs.frames import exploded, kept, mapped, parked, spread
 from jobs.lake import EVERYTHING, Lake, Work
 
 if TYPE_CHECKING:
@@ -28,26 +28,27 @@ def run(lake: Lake, work: Work) -> list[Account]:
     """De-identify what changed since the last run."""
     from pyspark.sql import functions as F
 
-    affected = cases.affected_patients(lake, work)
     with ExitStack() as stack:
-        patients = stack.enter_context(parked(lake, cases.cleaned(lake, affected)))
+        affected = stack.enter_context(kept(cases.affected_patients(lake, work)))
+        images = stack.enter_context(kept(cases.images(lake)))
+        withdrawn = stack.enter_context(kept(cases.withdrawn_patients(lake)))
+        patients = stack.enter_context(parked(lake, cases.cleaned(lake, affected, images, withdrawn)))
         keys = patients.select(F.explode("patient_keys").alias("patient_key")).distinct()
         clinical = {f"curated.{name}": exploded(patients, name) for name in CLINICAL}
         lake.write_all(work, clinical, scope=EVERYTHING if work.rebuild else keys)
-        scans = stack.enter_context(parked(lake, cleaned_scans(lake, work, affected)))
+        scans = stack.enter_context(parked(lake, cleaned_scans(lake, work, affected, images, withdrawn)))
         scope = EVERYTHING if work.rebuild else scans.select("scan_id")
         lake.write_all(work, {f"curated.{name}": exploded(scans, name) for name in ("regions", "scans")}, scope=scope)
-        drawn = stack.enter_context(parked(lake, shapes.cleaned(lake, work, affected, scans)))
+        drawn = stack.enter_context(parked(lake, shapes.cleaned(lake, work, scans, images, withdrawn)))
         scope = EVERYTHING if work.rebuild else drawn.select("source_key")
         lake.write(work, "curated.annotations", exploded(drawn, "annotations"), scope=scope, staged=True)
         return _close(lake, work, patients, scans, drawn)
 
 
-def cleaned_scans(lake: Lake, work: Work, affected: DataFrame) -> DataFrame:
+def cleaned_scans(lake: Lake, work: Work, affected: DataFrame, images: DataFrame, withdrawn: DataFrame) -> DataFrame:
     """One row a scan that is new, changed, or of an affected patient, cleaned."""
     from pyspark.sql import functions as F
 
-    images = cases.images(lake)
     changed = lake.changes("restricted.files", work.last("restricted.files")).where(F.col("role") == "image")
     wanted = (
         changed.select("scan_ref")
@@ -66,7 +67,7 @@ def cleaned_scans(lake: Lake, work: Work, affected: DataFrame) -> DataFrame:
         scans.join(cases.identifiers_of_patients(lake), "patient_id", "left")
         .join(cases.identifiers_of_files(lake), "scan_ref", "left")
         .withColumn("identifiers", F.concat(F.coalesce("identifiers", none), F.coalesce("staff", none)))
-        .join(cases.withdrawn_patients(lake).withColumn("withdrawn", F.lit(True)), "patient_id", "left")
+        .join(withdrawn.withColumn("withdrawn", F.lit(True)), "patient_id", "left")
         .withColumn("withdrawn", F.coalesce("withdrawn", F.lit(False)))
     )
     return mapped(spread(rows, 4), SCAN_SCHEMA, ScanCleaner(lake.store, lake.settings))

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from jobs.accounting import Account
-from jobs.frames import Row, mapped
+from jobs.frames import Row, kept, mapped
 from jobs.join.samples import consensus_of, samples_of
 from jobs.join.splits import assign
 from jobs.lake import EVERYTHING, Lake, Work
@@ -24,16 +24,15 @@ BY_PATIENT = ("patients", "specimens", "diagnoses", "measurements")
 
 def run(lake: Lake, work: Work) -> list[Account]:
     """Join anew the cells of every scan that a change touches."""
-    affected = affected_scans(lake, work)
-    scope = EVERYTHING if work.rebuild else affected
-    write_splits(lake, work)
-    votes = lake.read("curated.votes").join(affected, "scan_id", "left_semi")
-    lake.write(work, "curated.consensus", consensus_of(votes), scope=scope)
-    cells = lake.read("curated.cells").join(affected, "scan_id", "left_semi")
-    samples = samples_of(lake, cells)
-    lake.write(work, "curated.samples", samples, scope=scope)
-    passed = lake.read("curated.samples").join(affected, "scan_id", "left_semi").count()
-    return [Account("cell", cells.count(), passed, 0)]
+    with kept(affected_scans(lake, work)) as affected:
+        scope = EVERYTHING if work.rebuild else affected
+        write_splits(lake, work)
+        votes = lake.read("curated.votes").join(affected, "scan_id", "left_semi")
+        lake.write(work, "curated.consensus", consensus_of(votes), scope=scope)
+        cells = lake.read("curated.cells").join(affected, "scan_id", "left_semi")
+        lake.write(work, "curated.samples", samples_of(lake, cells), scope=scope)
+        passed = lake.read("curated.samples").join(affected, "scan_id", "left_semi").count()
+        return [Account("cell", cells.count(), passed, 0)]
 
 
 def affected_scans(lake: Lake, work: Work) -> DataFrame:
