@@ -114,7 +114,7 @@ def test_a_worker_needs_only_what_the_job_ships(tmp_path, ran):
             '"spark.executor.memory" = "1g"\n'
         )
         command = [sys.executable, "-m", "jobs.cli", "run", "--settings", str(settings)]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600)
     (tmp_path / "spark" / "driver.log").write_text(done.stdout + done.stderr)
     assert done.returncode == 0, done.stderr
     assert list((tmp_path / "spark" / "work").glob("app-*/*/stderr")), "nothing ran on the worker"
