@@ -44,7 +44,7 @@ one = lake.Lake(load_settings(sys.argv[1]))
 for stage in STAGES:
     for how in ("executor", "contract"):
         broken["how"] = how
-        if (stage.name, how) in {("ingest", "contract"), ("validate", "executor"), ("release", "contract"), ("release", "executor")}:
+        if (stage.name, how) in {("ingest", "contract"), ("validate", "executor")} or stage.name == "release":
             continue                               # nothing of theirs goes that way
         try:
             pipeline.run(one, [stage])
