@@ -63,9 +63,9 @@ class Client:
         ]
 
     def waiting(self) -> dict[str, Any] | None:
-        """The request that waits for an answer."""
+        """The request that waits for an answer: Airflow loses one that comes before its task has gone to sleep."""
         found = self("GET", "/dags/~/dagRuns/~/hitlDetails?response_received=false")["hitl_details"]
-        return found[0] if found else None
+        return next((one for one in found if one["task_instance"]["state"] == "awaiting_input"), None)
 
     def answer(self, request: dict[str, Any], option: str, comment: str = "") -> None:
         one = request["task_instance"]
