@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from tests.planted import leaks
 
 SECONDS = 1200.0
 """A bound against hanging, several times what a busy machine needs."""
+READING_SECONDS = 10.0
 SPARK = """
 [spark]
 driver_memory = "1g"
@@ -63,9 +65,13 @@ class Client:
         ]
 
     def waiting(self) -> dict[str, Any] | None:
-        """The request that waits for an answer: Airflow loses one that comes before its task has gone to sleep."""
+        """The request that waits for an answer, once a person could have read it.
+
+        Airflow 3.3 loses an answer that comes before its scheduler has seen the asking task go to sleep, and asks again.
+        """
         found = self("GET", "/dags/~/dagRuns/~/hitlDetails?response_received=false")["hitl_details"]
-        return next((one for one in found if one["task_instance"]["state"] == "awaiting_input"), None)
+        read = datetime.now(UTC) - timedelta(seconds=READING_SECONDS)
+        return next((one for one in found if datetime.fromisoformat(one["created_at"]) < read), None)
 
     def answer(self, request: dict[str, Any], option: str, comment: str = "") -> None:
         one = request["task_instance"]
