@@ -26,8 +26,12 @@ $(READY): setup.cfg pyproject.toml constraints.txt tools/setup.sh
 demo: $(READY) ## From a synthetic hospital to a signed release, below demo/
 	@$(BIN)/hemalake demo $(DEMO) --patients $(PATIENTS) --seed $(SEED)
 
-test: $(READY) $(VENV)/s3/client $(VENV)/s3/server ## Run all tests
+test: $(READY) $(VENV)/s3/client $(VENV)/s3/server $(VENV)/jars/classes.jsa ## Run all tests
 	@$(BIN)/python -m pytest
+
+$(VENV)/jars/classes.jsa: tools/archive_classes.py $(READY)
+	@echo "Archiving Spark's classes (once; half a minute) …"
+	@$(BIN)/python -m tools.archive_classes
 
 $(VENV)/s3/%: tools/s3.xml | $(READY)
 	@bash tools/s3.sh $(VENV) $*
@@ -40,7 +44,7 @@ lint: $(READY) ## ruff, mypy, import-linter
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-airflow: $(READY) ## Start Airflow on the demo's lake and say what to click
+airflow: $(READY) $(VENV)/jars/classes.jsa ## Start Airflow on the demo's lake and say what to click
 	@$(BIN)/hemalake airflow $(DEMO)
 
 bench: $(READY) ## Run the benchmarks

@@ -83,12 +83,8 @@ def stage_task(stage: Stage, task_id: str = "", **arguments: Any) -> SparkSubmit
         name=f"hemalake {stage.name}",
         # The session in the job sets all the rest; these must be known before the driver's JVM starts.
         driver_memory=spark.get("driver_memory", "2g"),
-        conf={name: value for name, value in spark.get("conf", {}).items() if name.startswith("spark.driver.")},
-        env_vars={
-            "PYSPARK_PYTHON": sys.executable,
-            # Spark logs from its first moment on, and its messages quote data: our configuration turns them off.
-            "SPARK_CONF_DIR": os.environ.get("SPARK_CONF_DIR", str(_package() / "conf")),
-        },
+        conf=_driver(spark.get("conf", {})),
+        env_vars={"PYSPARK_PYTHON": sys.executable},
         **_jars(),
         **arguments,
     )
@@ -112,6 +108,19 @@ def _package() -> Path:
     if found is None or not found.submodule_search_locations:
         raise ModuleNotFoundError("HemaLake is not installed in Airflow's environment: run `pip install` on it there.")
     return Path(found.submodule_search_locations[0])
+
+
+def _driver(conf: dict[str, str]) -> dict[str, str]:
+    """What the settings say of the driver, and what its JVM starts with."""
+    name = "spark.driver.extraJavaOptions"
+    # Spark logs from its first moment on, and its messages quote data: our configuration turns them off.
+    options = [f"-Dlog4j2.configurationFile={(_package() / 'conf' / 'log4j2.properties').as_uri()}"]
+    archive = Path(sys.prefix) / "jars" / "classes.jsa"
+    if archive.is_file():
+        options += [f"-XX:SharedArchiveFile={archive}", "-Xlog:disable"]
+    options.append(conf.get(name, ""))
+    driver = {key: value for key, value in conf.items() if key.startswith("spark.driver.")}
+    return driver | {name: " ".join(options).strip()}
 
 
 def _jars() -> dict[str, str]:

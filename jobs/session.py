@@ -17,13 +17,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobs.errors import SettingsError, without_values
-from jobs.settings import Settings
+from jobs.settings import Settings, Spark
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 COORDINATES = ("io.delta:delta-spark_4.2_2.13:4.4.0", "io.delta:delta-storage:4.4.0")
 JARS = Path(sys.prefix) / "jars"
+ARCHIVE = JARS / "classes.jsa"
+"""Spark's classes as the JVM keeps them in memory, made by `tools/archive_classes.sh`; a start without it is slower."""
+LOGGING = Path(__file__).parent / "conf" / "log4j2.properties"
 S3_JARS = Path(sys.prefix) / "s3" / "client"
 
 DEFAULTS = {
@@ -44,12 +47,10 @@ DEFAULTS = {
 }
 
 
-QUICK = {
-    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=256m",
-    "spark.sql.adaptive.enabled": "false",
-    "spark.sql.codegen.wholeStage": "false",
-}
+QUICK = {"spark.sql.adaptive.enabled": "false", "spark.sql.codegen.wholeStage": "false"}
+QUICK_JVM = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:ReservedCodeCacheSize=256m")
 """For little data: compiling costs more than it saves."""
+JAVA_OPTIONS = "spark.driver.extraJavaOptions"
 
 
 def start(settings: Settings) -> SparkSession:
@@ -62,7 +63,6 @@ def start(settings: Settings) -> SparkSession:
 
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     os.environ.setdefault("SPARK_LOCAL_HOSTNAME", "localhost")
-    os.environ.setdefault("SPARK_CONF_DIR", str(Path(__file__).parent / "conf"))
     builder = SparkSession.builder.appName("hemalake")
     for name, value in _configuration(settings).items():
         builder = builder.config(name, value)
@@ -88,8 +88,18 @@ def _configuration(settings: Settings) -> dict[str, str]:
         **_jars(submitted, on_s3),
         **(_s3(settings) if on_s3 else {}),
         **settings.spark.conf,
+        JAVA_OPTIONS: " ".join([*_java_options(settings.spark), settings.spark.conf.get(JAVA_OPTIONS, "")]).strip(),
     }
     return {name: value for name, value in wanted.items() if name not in submitted}
+
+
+def _java_options(spark: Spark) -> Iterator[str]:
+    """What the driver's JVM is started with: our logging, and what makes it start sooner."""
+    yield f"-Dlog4j2.configurationFile={LOGGING.as_uri()}"
+    if spark.quick:
+        yield from QUICK_JVM
+    if ARCHIVE.is_file():  # one that does not fit is passed over; what the JVM says of it is of no use to anyone
+        yield from (f"-XX:SharedArchiveFile={ARCHIVE}", "-Xlog:disable")
 
 
 def _jars(submitted: dict[str, str], on_s3: bool) -> dict[str, str]:

@@ -67,7 +67,7 @@ class Client:
     def waiting(self) -> dict[str, Any] | None:
         """The request that waits for an answer, once a person could have read it.
 
-        Airflow 3.3 loses an answer that comes before its scheduler has seen the asking task go to sleep, and asks again.
+        Airflow 3.3 loses an answer that comes before its scheduler has seen the task go to sleep, and asks again.
         """
         found = self("GET", "/dags/~/dagRuns/~/hitlDetails?response_received=false")["hitl_details"]
         read = datetime.now(UTC) - timedelta(seconds=READING_SECONDS)
