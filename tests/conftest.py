@@ -13,11 +13,13 @@ from jobs.settings import Crop, Places, Settings, Source, Spark
 
 @pytest.fixture(scope="session")
 def spark():
-    """The one Spark session of the whole run."""
+    """The one Spark session of the whole run; its memory is for the many lakes that pass through it."""
     from jobs import session
 
     places = Places(lake="file:///nowhere", landing="file:///nowhere")
-    started = session.start(Settings(places=places, sources={}, spark=Spark(master="local[2]")))
+    conf = {"spark.databricks.delta.delta.log.cacheSize": "50"}
+    one = Spark(master="local[2]", driver_memory="4g", conf=conf)
+    started = session.start(Settings(places=places, sources={}, spark=one))
     yield started
     started.stop()
 
