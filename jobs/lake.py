@@ -279,6 +279,8 @@ class Lake:
         return frame.select(*table.names)
 
     def _commit(self, table: Table, batch: DataFrame, scope: _Scope, work: Work) -> Written:
+        from pyspark.sql import functions as F
+
         note = self._note(table, work)
         if self.version(table.full_name) is None:
             self._create(table)
@@ -291,10 +293,12 @@ class Lake:
         counts = {row[ACTION]: row["count"] for row in changes.groupBy(ACTION).count().collect()}
         written = Written(table.full_name, *(counts.get(action, 0) for action in ("insert", "update", "delete")))
         if written.updated or written.deleted:
-            self._merge(table, batch, changes, note)
+            self._merge(table, batch, changes.where(F.col(ACTION) != "keep"), note)
         elif written.inserted or (note and note != self.progress(work.stage)):
-            new = changes.select(*table.key)
-            self._append(table, batch.join(new, list(table.key), "left_semi").select(*table.names), note)
+            if counts.get("keep"):
+                new = changes.where(F.col(ACTION) == "insert").select(*table.key)
+                batch = batch.join(new, list(table.key), "left_semi").select(*table.names)
+            self._append(table, batch, note)
         return written
 
     def _changes(
@@ -304,7 +308,7 @@ class Lake:
         current: DataFrame,
         scope: _Scope,
     ) -> DataFrame:
-        """Key and action of each row that is to be inserted, updated or deleted."""
+        """Key and action of each row that is to be inserted, updated, deleted, or kept as the batch has it."""
         from pyspark.sql import functions as F
 
         new = batch.select(*table.key, _fingerprint(table).alias("_new"))
@@ -314,6 +318,7 @@ class Lake:
             F.when(F.col("_old").isNull(), "insert")
             .when(F.col("_new").isNull() & F.coalesce("_owned", F.lit(False)), "delete")
             .when(F.col("_new") != F.col("_old"), "update")
+            .when(F.col("_new").isNotNull(), "keep")
         )
         both = new.join(old.drop(*_missing(table.scope, table.key)), list(table.key), "full_outer")
         return both.select(*table.key, action.alias(ACTION)).where(F.col(ACTION).isNotNull())

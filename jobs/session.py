@@ -35,6 +35,8 @@ DEFAULTS = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.execution.arrow.maxRecordsPerBatch": "512",
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "4",
+    # Every hash table, sort and broadcast takes a page at least: 64 MB of zeros each by default, for any few rows.
+    "spark.buffer.pageSize": "2m",
     "spark.databricks.delta.snapshotPartitions": "2",
     "spark.databricks.delta.properties.defaults.minReaderVersion": "1",
     "spark.databricks.delta.retentionDurationCheck.enabled": "false",
