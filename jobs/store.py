@@ -217,6 +217,9 @@ class _Upload:
 class _S3File(io.RawIOBase):
     """An S3 object as a seekable stream; each read is one ranged request."""
 
+    name = "object"
+    """pydicom asks every stream for its name; the key, which may identify a person, is none of its business."""
+
     def __init__(self, store: Store, uri: str) -> None:
         self._store, self._place, self._offset = store, _bucket_key(uri), 0
         with _s3_errors():

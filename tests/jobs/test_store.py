@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
+import pydicom
 import pytest
+import tifffile
+from PIL import Image
 
 from jobs.errors import StoreError, StoreUnreachable
 from jobs.store import Store
@@ -52,6 +56,20 @@ class TestStore:
             assert stream.read(10) == data[1_500_000:1_500_010]
             stream.seek(-5, io.SEEK_END)
             assert stream.read() == data[-5:]
+
+    def test_libraries_read_what_it_opens(self, place):
+        store, uri = place
+        sample = Path(pydicom.data.get_testdata_file("CT_small.dcm"))
+        picture = io.BytesIO()
+        Image.new("RGB", (64, 64), "red").save(picture, "TIFF")
+        store.write(f"{uri}/scan", sample.read_bytes())
+        store.write(f"{uri}/picture", picture.getvalue())
+        with store.open(f"{uri}/scan") as stream:
+            assert pydicom.dcmread(stream, stop_before_pixels=True).Modality == "CT"
+        with store.open(f"{uri}/picture") as stream:
+            assert Image.open(stream).getpixel((1, 1)) == (255, 0, 0)
+        with store.open(f"{uri}/picture") as stream, tifffile.TiffFile(stream) as tiff:
+            assert tiff.pages[0].shape == (64, 64, 3)
 
     def test_of_two_who_write_the_same_new_place_one_wins(self, place):
         store, uri = place
