@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from jobs.lake import Lake, contract
 from jobs.session import in_executor
+from jobs.store import hadoop_path
 from schemas.contract import Zone
 
 if TYPE_CHECKING:
@@ -77,8 +78,8 @@ def parked(lake: Lake, frame: DataFrame, zone: Zone = Zone.RESTRICTED) -> Iterat
     """The frame computed once and parked as Parquet in the zone; the parking place is cleared at the end."""
     place = lake.staging(zone)
     try:
-        frame.write.parquet(place)
-        yield lake.spark.read.schema(frame.schema).parquet(place)
+        frame.write.parquet(hadoop_path(place))
+        yield lake.spark.read.schema(frame.schema).parquet(hadoop_path(place))
     finally:
         lake.store.delete_folder(place)
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobs.errors import ContractMismatch, GateFailed, LakeTooNew, StaleOutput, StoreError, UnknownTable
 from jobs.settings import Settings
-from jobs.store import Store
+from jobs.store import Store, hadoop_path
 from schemas.contract import Table, Zone
 from schemas.stages import Stage
 from schemas.tables import TABLES
@@ -34,6 +34,9 @@ CONTRACT_PROPERTY = "hemalake.contract.version"
 ACTION = "_action"
 WRITERS = 2
 _GATE = Lock()
+FEW_FILES = 32
+"""Tables of so many files are read by the list of them: for small ones, Spark's jobs over the log cost more than the
+rows. From here on Spark would list them in a job of its own."""
 EVERYTHING = "everything"
 """The scope of a batch that is all the table should hold."""
 
@@ -127,8 +130,8 @@ class Lake:
         return self._spark
 
     def uri(self, table: Table) -> str:
-        """Where the table's Delta folder lies; a local one in Hadoop's form, with one slash."""
-        return f"{self.settings.zone_root(table.zone)}/{table.name}".replace("file:///", "file:/")
+        """Where the table's Delta folder lies."""
+        return f"{self.settings.zone_root(table.zone)}/{table.name}"
 
     def version(self, name: str) -> int | None:
         """Newest version of the table, read from its log without Spark; None where the table is not there."""
@@ -145,17 +148,19 @@ class Lake:
         """
         table = contract(name)
         if self.version(name) is None:
-            return self.spark.createDataFrame([], self._schema(table))
-        reader = self.spark.read.format("delta")
-        if version is not None:
-            reader = reader.option("versionAsOf", version)
-        return reader.load(self.uri(table)).select(*table.names)
+            return self._no_rows(table)
+        files = self._log(table, version).file_uris()
+        if len(files) > FEW_FILES:
+            reader = self.spark.read.format("delta")
+            reader = reader if version is None else reader.option("versionAsOf", version)
+            return reader.load(hadoop_path(self.uri(table))).select(*table.names)
+        root = hadoop_path(self.uri(table))
+        places = [f"{root}/{file.rsplit('/', 1)[-1]}" for file in files]
+        return self.spark.read.schema(self._schema(table)).parquet(*places) if places else self._no_rows(table)
 
     def glance(self, name: str) -> Any:
         """The rows of a table as a PyArrow dataset, through delta-rs: for a look that is not worth a Spark session."""
-        from deltalake import DeltaTable
-
-        return DeltaTable(*rust_place(self, contract(name))).to_pyarrow_dataset()
+        return self._log(contract(name)).to_pyarrow_dataset()
 
     def changes(self, name: str, since: int | None) -> DataFrame:
         """Rows that were inserted, updated (before and after) or deleted after a version; all rows where it is None."""
@@ -164,9 +169,9 @@ class Lake:
         if since is None or now is None:
             return self.read(name)
         if since >= now:
-            return self.spark.createDataFrame([], self._schema(table))
+            return self._no_rows(table)
         feed = self.spark.read.format("delta").option("readChangeFeed", "true").option("startingVersion", since + 1)
-        return feed.load(self.uri(table)).select(*table.names)
+        return feed.load(hadoop_path(self.uri(table))).select(*table.names)
 
     def work(self, stage: Stage, *, rebuild: bool = False) -> Work:
         """What the stage has to do now.
@@ -236,8 +241,8 @@ class Lake:
         staging = "" if staged else self.staging(table.zone)
         try:
             if staging:
-                batch.write.parquet(staging)
-                batch = self.spark.read.schema(self._schema(table)).parquet(staging)
+                batch.write.parquet(hadoop_path(staging))
+                batch = self.spark.read.schema(self._schema(table)).parquet(hadoop_path(staging))
             if not batch.isEmpty():
                 work.warnings += _passed(table, batch)
             written = self._commit(table, batch, _Scope(scope, keep), work)
@@ -326,7 +331,7 @@ class Lake:
     def _create(self, table: Table) -> None:
         from delta.tables import DeltaTable
 
-        builder = DeltaTable.create(self.spark).location(self.uri(table)).addColumns(self._schema(table))
+        builder = DeltaTable.create(self.spark).location(hadoop_path(self.uri(table))).addColumns(self._schema(table))
         properties = {
             CONTRACT_PROPERTY: str(table.version),
             "delta.enableChangeDataFeed": "true",
@@ -344,7 +349,7 @@ class Lake:
 
     def _append(self, table: Table, rows: DataFrame, note: dict[str, Any]) -> None:
         writer = rows.write.format("delta").mode("append").option("userMetadata", json.dumps(note))
-        writer.save(self.uri(table))
+        writer.save(hadoop_path(self.uri(table)))
 
     def _merge(self, table: Table, staged: DataFrame, changes: DataFrame, note: dict[str, Any]) -> None:
         from delta.tables import DeltaTable
@@ -356,7 +361,7 @@ class Lake:
         self.spark.conf.set(setting, json.dumps(note))
         try:
             (
-                DeltaTable.forPath(self.spark, self.uri(table))
+                DeltaTable.forPath(self.spark, hadoop_path(self.uri(table)))
                 .alias("t")
                 .merge(source.alias("s"), on)
                 .whenMatchedDelete(f"s.{ACTION} = 'delete'")
@@ -387,43 +392,46 @@ class Lake:
             )
 
     def _check_version(self, table: Table) -> None:
-        from delta.tables import DeltaTable
-
-        found = DeltaTable.forPath(self.spark, self.uri(table)).detail().select("properties").first()
-        version = int(found["properties"].get(CONTRACT_PROPERTY, "1")) if found else 1
+        log = self._log(table)
+        version = int(log.metadata().configuration.get(CONTRACT_PROPERTY, "1"))
         if version > table.version:
             raise LakeTooNew(
                 f"{table.full_name} is of contract version {version}, but this HemaLake knows {table.version}. "
                 "Install the version that wrote the lake, or a later one."
             )
-        self._add_columns(table)
+        self._add_columns(table, {field.name for field in log.schema().fields})
 
-    def _add_columns(self, table: Table) -> None:
+    def _add_columns(self, table: Table, have: set[str]) -> None:
         """Add columns that the contract has gained; they must be nullable."""
-        have = set(self.spark.read.format("delta").load(self.uri(table)).columns)
         new = [column for column in table.columns if column.name not in have]
         for column in new:
             if not column.nullable:
                 raise ContractMismatch(
                     f"{table.full_name} lacks the column {column.name}, which may not be null: this needs a migration."
                 )
-            self.spark.sql(f"ALTER TABLE delta.`{self.uri(table)}` ADD COLUMNS ({column.name} {column.type})")
+            self.spark.sql(
+                f"ALTER TABLE delta.`{hadoop_path(self.uri(table))}` ADD COLUMNS ({column.name} {column.type})"
+            )
+
+    def _log(self, table: Table, version: int | None = None) -> Any:
+        """The table's log through delta-rs, which needs no Spark session and no job."""
+        from deltalake import DeltaTable
+
+        uri, endpoint = self.uri(table), self.settings.places.s3_endpoint
+        if not uri.startswith("s3a:"):
+            return DeltaTable(uri, version)
+        options = {"aws_region": os.environ.get("AWS_DEFAULT_REGION", "us-east-1")}
+        if endpoint:
+            options |= {"aws_endpoint": endpoint, "aws_allow_http": "true", "aws_virtual_hosted_style_request": "false"}
+        return DeltaTable(uri.replace("s3a:", "s3:", 1), version, options)
+
+    def _no_rows(self, table: Table) -> DataFrame:
+        return self.spark.createDataFrame([], self._schema(table))
 
     def _schema(self, table: Table) -> Any:
         from pyspark.sql.types import StructType
 
         return StructType.fromDDL(table.ddl)
-
-
-def rust_place(lake: Lake, table: Table) -> tuple[str, None, dict[str, str]]:
-    """Where a table lies, as delta-rs is told: URI, version (the newest) and storage options."""
-    uri, endpoint = lake.uri(table), lake.settings.places.s3_endpoint
-    if not uri.startswith("s3a:"):
-        return uri.replace("file:/", "/", 1), None, {}
-    found = {"aws_region": os.environ.get("AWS_DEFAULT_REGION", "us-east-1")}
-    if endpoint:
-        found |= {"aws_endpoint": endpoint, "aws_allow_http": "true", "aws_virtual_hosted_style_request": "false"}
-    return uri.replace("s3a:", "s3:", 1), None, found
 
 
 def contract(name: str) -> Table:

@@ -292,6 +292,11 @@ def _local(uri: str) -> Path:
     return Path(unquote(urlsplit(uri).path)) if uri.startswith("file:") else Path(uri)
 
 
+def hadoop_path(uri: str) -> str:
+    """A URI as Spark wants it: Hadoop's paths are not percent-encoded, and its local ones have one slash."""
+    return uri if _is_s3(uri) else f"file:{_local(uri)}"
+
+
 def local_path(uri: str) -> Path:
     """The path of a `file:` URI.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jobs.lake import contract
+from jobs.store import local_path
 from schemas.stages import VALIDATE
 
 
@@ -14,7 +15,7 @@ def counts(ran) -> dict[str, int]:
 
 
 def path(ran, name: str) -> str:
-    return ran.lake.uri(contract(name)).removeprefix("file:")
+    return str(local_path(ran.lake.uri(contract(name))))
 
 
 def test_delta_rs_reads_what_spark_wrote(ran, counts):

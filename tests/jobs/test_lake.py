@@ -9,6 +9,7 @@ import pytest
 
 from jobs.errors import ContractMismatch, GateFailed, LakeTooNew, StaleOutput, UnknownTable
 from jobs.lake import Lake, contract
+from jobs.store import hadoop_path
 from schemas.stages import JOIN
 
 KEY = {n: f"{n:032x}" for n in range(10)}
@@ -99,7 +100,7 @@ def test_tables_need_no_more_than_reader_protocol_1(lake):
 
 def test_a_lake_of_a_newer_version_is_refused(lake):
     lake.write(lake.work(JOIN), "curated.splits", splits(lake, (1, "train")))
-    uri = lake.uri(contract("curated.splits"))
+    uri = hadoop_path(lake.uri(contract("curated.splits")))
     lake.spark.sql(f"ALTER TABLE delta.`{uri}` SET TBLPROPERTIES ('hemalake.contract.version' = '99')")
     with pytest.raises(LakeTooNew, match="99"):
         lake.write(lake.work(JOIN), "curated.splits", splits(lake, (2, "train")))

@@ -16,6 +16,7 @@ from jobs.lake import EVERYTHING, Lake, contract
 from jobs.release.build import Snapshot, build_candidate
 from jobs.release.candidate import Candidate
 from jobs.settings import Places, Release, Settings, Source
+from jobs.store import hadoop_path
 from schemas.stages import CROP, DEDUPLICATE, JOIN, VALIDATE, Stage
 from tests.jobs.release import hospital
 
@@ -41,7 +42,7 @@ def put_unchecked(lake: Lake, name: str, rows: list[dict[str, Any]]) -> int:
     """Make the rows a table that is only read here, without staging and gate: several times as fast."""
     made = {"stage_version": "1", "settings_sha256": "0" * 64}
     frame = lake.spark.createDataFrame([row | made for row in rows], contract(name).ddl)
-    frame.coalesce(1).write.format("delta").save(lake.uri(contract(name)))
+    frame.coalesce(1).write.format("delta").save(hadoop_path(lake.uri(contract(name))))
     return 0
 
 

@@ -17,7 +17,7 @@ from jobs.release.build import Snapshot, build_candidate, newest_snapshot, refus
 from jobs.release.candidate import candidates, discard, folder, load, newest_candidate
 from jobs.release.contents import SUMS, columns, files
 from jobs.release.shards import ROW_GROUP, WRITTEN, ShardWriter, png_size, schema
-from jobs.store import Store
+from jobs.store import Store, hadoop_path
 from schemas.contract import Column, Privacy
 from schemas.released_cells import IMAGE, RELEASED_CELLS
 from schemas.samples import SAMPLES
@@ -98,7 +98,7 @@ def test_building_what_is_there_does_nothing(built):
 def test_same_bytes_with_other_partitions_after_optimize_and_a_left_over_folder(copied):
     before = content(copied)
     for name in copied.snapshot.tables:
-        uri = copied.lake.uri(contract(name))
+        uri = hadoop_path(copied.lake.uri(contract(name)))
         copied.lake.spark.sql(f"OPTIMIZE delta.`{uri}`")
     root = folder(copied.lake, copied.candidate.id)
     assert rebuilt(copied, partitions=1).candidate == copied.candidate
