@@ -64,12 +64,12 @@ def cut_time(value: str) -> str | None:
     return f"{match[1]}0000" if match else None
 
 
-def group_age(value: str) -> str | None:
-    """Return an AS value, 090Y for anyone above 89 years; None when it is no age."""
+def group_age(value: str, oldest: int = OLDEST) -> str | None:
+    """Return an AS value, one group for anyone above `oldest` years (090Y); None when it is no age."""
     match = _AGE.fullmatch(value)
     if match is None:
         return None
-    return "090Y" if int(match[1]) / _PER_YEAR[match[2]] >= OLDEST + 1 else value
+    return f"{oldest + 1:03d}Y" if int(match[1]) / _PER_YEAR[match[2]] >= oldest + 1 else value
 
 
 def is_decimal(value: str) -> bool:

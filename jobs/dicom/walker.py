@@ -191,7 +191,7 @@ class _Walker:
     ) -> None:
         """Remove, empty or enter a sequence."""
         kind = attribute_type(element.keyword, parent)
-        do = action.do if action else Do.RECURSE
+        do = action.do if action else Do.CLEAN
         if do is Do.REMOVE or depth >= MAX_DEPTH or (do is Do.BY_TYPE and kind == 3):
             self.remove(dataset, element.tag, here, *_named(action, "sequence nested too deep"))
         elif do is Do.EMPTY or (do is Do.BY_TYPE and kind == 2):
@@ -208,7 +208,7 @@ class _Walker:
     def listed(self, dataset: Dataset, element: DataElement, here: str, parent: str, action: Action) -> None:
         """Apply the action that the profile gives."""
         tag = element.tag
-        if action.do in (Do.SHIFT, Do.KEEP, Do.RECURSE):
+        if action.do in (Do.KEEP, Do.CLEAN):
             self.by_value(dataset, element, here, parent, action)
         elif action.do is Do.UID:
             self.uids(dataset, element, here, action)
