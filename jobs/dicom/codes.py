@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import NamedTuple
 
@@ -88,6 +88,13 @@ def public_meaning(value: str, scheme: str) -> str | None:
     if scheme == "LN" and _LOINC.fullmatch(value) and _luhn(value):
         return value
     return None
+
+
+def public_meanings() -> Iterator[str]:
+    """Yield the meaning of every public code, and the units of measurement themselves."""
+    for scheme in concepts:
+        yield from _meanings(scheme).values()
+    yield from _meanings("UCUM")
 
 
 @cache
