@@ -12,6 +12,8 @@ from datetime import date, datetime, timedelta
 from functools import cache
 from importlib import resources
 
+from pydicom._dicom_dict import DicomDictionary
+
 from jobs.dicom.codes import public_meanings
 
 _DATE = re.compile(r"(\d{4})[.-]?(\d{2})[.-]?(\d{2})")
@@ -126,8 +128,8 @@ def defined_terms() -> frozenset[str]:
     """Defined terms and enumerated values of DICOM.
 
     From `defined_terms.txt`: the terms that dicom3tools 1.00 (D. Clunie, BSD) validates against, the
-    enumerations of highdicom 0.28.2 (MIT), terms of three signs of PS3.3, and a few of PS3.3 C.8.12 for whole
-    slide microscopy.
+    enumerations of highdicom 0.28.2 (MIT), short terms of PS3.3, code values of PS3.16, and a few
+    terms of PS3.3 C.8.12 for whole slide microscopy.
     """
     return frozenset(_lines("defined_terms.txt"))
 
@@ -139,12 +141,13 @@ def _devices() -> frozenset[str]:
 
 @cache
 def _phrases() -> frozenset[str]:
-    """Meanings of the codes of PS3.16, units of UCUM, and `specimen_terms.txt`.
+    """Meanings of the codes of PS3.16, units of UCUM, names of attributes (PS3.6), and `specimen_terms.txt`.
 
-    The latter are names of stains (Biological Stain Commission; Bain et al., Dacie and Lewis Practical
+    The last are names of stains (Biological Stain Commission; Bain et al., Dacie and Lewis Practical
     Haematology), fixatives, anticoagulants and preparations as laboratories write them.
     """
-    terms = (*public_meanings(), *_lines("specimen_terms.txt"))
+    attributes = (name for entry in DicomDictionary.values() for name in (entry[2], entry[4]) if name)
+    terms = (*public_meanings(), *attributes, *_lines("specimen_terms.txt"))
     return frozenset(map(_folded, terms))
 
 

@@ -425,8 +425,10 @@ _PASSES_BY_VR: dict[str, Callable[[str], bool]] = {
 }
 _PASSES: dict[str, Callable[[str], bool]] = {
     "CodingSchemeVersion": _is_scheme_version,
+    "AlgorithmVersion": values.is_version,
     "ContextIdentifier": _is_short_number,
     "SoftwareVersions": values.is_version,
+    "TemplateIdentifier": _is_short_number,
     "TimezoneOffsetFromUTC": values.is_offset,
 }
 """What decides for single attributes; the parts of a code are decided together, after their item was
