@@ -6,6 +6,7 @@ Formats are those of PS3.5 section 6.2, representations and multiplicities those
 from __future__ import annotations
 
 import re
+import struct
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -15,13 +16,17 @@ from pydicom.dataelem import DataElement, RawDataElement
 BINARY_SIZES = {
     "US": 2, "SS": 2, "US or SS": 2, "UL": 4, "SL": 4, "FL": 4, "FD": 8, "UV": 8, "SV": 8, "AT": 4,
 }  # fmt: skip
+_FORMATS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d", "UV": "Q", "SV": "q", "AT": "I"}
 BULK = frozenset({"OB", "OW", "OF", "OD", "OL", "OV"})
 TEXT = frozenset({"LO", "SH", "ST", "LT", "UT", "UC"})
 _INTERCHANGEABLE = ({"DS", "IS"}, {"LO", "SH"})
 _NUMBER = rb" *[+-]?\d{1,12}(?:\.\d{0,14})?(?:[eE][+-]?\d{1,3})? *"
 _NUMBERS = re.compile(_NUMBER + rb"(?:\\" + _NUMBER + rb")*\0?")
 """Values of DS and IS as nearly all files write them; what differs is looked at one by one."""
-_WORDS = re.compile(rb"[\x20-\x7e]{8,}\0*")
+_PRINTABLE = re.compile(rb"[\x20-\x7e]{8,}\0*")
+_WORDS = re.compile(rb"[A-Za-z^ .,'-]{8}")
+_FEW = 256
+"""Bytes of binary numbers in which a run of letters is no chance; a long lookup table can well hold one."""
 
 
 class Attribute(NamedTuple):
@@ -64,7 +69,7 @@ def are_numbers(raw: object, attribute: Attribute) -> bool:
         and attribute.holds(vr)
         and len(raw.value) % size == 0
         and attribute.count_fits(len(raw.value) // size)
-        and not _WORDS.fullmatch(raw.value)
+        and not _are_words(raw.value)
     )
 
 
@@ -72,12 +77,23 @@ def are_numbers_or_bytes(element: DataElement, attribute: Attribute) -> bool:
     """Whether numbers are numbers, as many as allowed, and bytes are not text."""
     vr = str(element.VR)
     if vr == "US or SS":
-        return attribute.count_fits(len(bytes(element.value)) // 2)
+        return attribute.count_fits(len(bytes(element.value)) // 2) and not _are_words(element.value)
     if vr in BINARY_SIZES:
-        return attribute.count_fits(element.VM)
+        return attribute.count_fits(element.VM) and not _are_words(_packed(element))
     data = bytes(element.value)[:65536].rstrip(b"\0 ")
     printable = sum(32 <= byte < 127 for byte in data)
     return len(data) < 4 or printable < (0.7 if vr == "OB" else 1) * len(data)
+
+
+def _are_words(data: bytes) -> bool:
+    """Whether the bytes of binary numbers spell text."""
+    return _PRINTABLE.fullmatch(data) is not None or (len(data) <= _FEW and _WORDS.search(data) is not None)
+
+
+def _packed(element: DataElement) -> bytes:
+    """The bytes of a binary number or several."""
+    numbers = element.value if element.VM > 1 else [element.value]
+    return b"".join(struct.pack(f"<{_FORMATS[str(element.VR)]}", number) for number in numbers)
 
 
 def has_value(element: DataElement) -> bool:
@@ -90,7 +106,11 @@ def strings(element: DataElement) -> list[str]:
     value: Any = element.value
     if isinstance(value, (str, bytes)) or not hasattr(value, "__iter__") or element.VR == "PN":
         value = [value]
-    return [
-        (v.decode("latin-1") if isinstance(v, bytes) else getattr(v, "original_string", None) or str(v)).strip("\0 ")
-        for v in value
-    ]
+    return [_string(single).strip("\0 ") for single in value]
+
+
+def _string(value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.decode("latin-1")
+    written = getattr(value, "original_string", None)
+    return written if isinstance(written, str) else str(value)

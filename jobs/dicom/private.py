@@ -11,9 +11,11 @@ import csv
 from functools import cache
 from importlib import resources
 
+from pydicom.datadict import private_dictionary_VM
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 
+_MOST = 16
 VRS = frozenset(
     {"DS", "IS", "US", "SS", "UL", "SL", "FL", "FD", "UV", "SV", "AT", "CS", "LO", "SH", "ST", "LT", "UT", "UC",
      "UI", "SQ"}
@@ -43,6 +45,20 @@ def creator_of(dataset: Dataset, tag: BaseTag) -> str:
 def may_stay(tag: BaseTag, creator: str) -> bool:
     """Whether the knowledge base keeps an element of a known creator."""
     return tag.element & 0xFF in _allowed().get((creator, tag.group), frozenset())
+
+
+def most_values(tag: BaseTag, creator: str) -> int:
+    """How many numbers a private element may hold: as many as pydicom's dictionary says, else a matrix."""
+    try:
+        most = private_dictionary_VM(tag, creator).split("-")[-1]
+    except KeyError:
+        return _MOST
+    return int(most) if most.isdigit() else _MOST
+
+
+def may_be_number_of_record(text: str) -> bool:
+    """Whether a number has so many digits before its point that it may be a date or the number of a record."""
+    return len(text.split(".")[0].strip("+- 0")) > 7
 
 
 @cache

@@ -189,7 +189,7 @@ class _Walker:
         allowed = PRIVATE in self.profile.options
         kept: dict[BaseTag, str] = {}
         for tag, creator in creators.items():
-            if allowed and creator and private.may_stay(tag, creator) and self.private(place, tag):
+            if allowed and creator and private.may_stay(tag, creator) and self.private(place, tag, creator):
                 kept[private.creator_tag(tag)] = creator
                 self.editor.log(place, tag, log.KEPT, Why("private attribute of the public allow-list", "C"))
             else:
@@ -203,23 +203,25 @@ class _Walker:
                 place.dataset.pop(tag, None)
                 self.editor.entries.append(LogEntry(f"{place.path}private", log.REMOVED, "private creator", "X"))
 
-    def private(self, place: Place, tag: BaseTag) -> bool:
+    def private(self, place: Place, tag: BaseTag, creator: str) -> bool:
         """Clean an allowed private element; False where its value may not pass."""
         raw = _raw(place.dataset, tag)
         element = _read(place.dataset, tag) if getattr(raw, "VR", None) != "UN" else None
         if element is None or element.VR not in private.VRS or not has_value(element):
             return False
-        known = Attribute("", str(element.VR), None)
         if element.VR == "SQ":
             if place.depth >= MAX_DEPTH:
                 return False
             self.items(place, element, "private")
         elif element.VR in BINARY_SIZES:
-            return are_numbers(raw, known)
+            return are_numbers(raw, Attribute("", str(element.VR), private.most_values(tag, creator)))
         elif element.VR == "UI":
             self.uids(place, element, None)
         else:
-            return None not in map(self.cleaner(str(element.VR), "", None), strings(element))
+            cleaner = self.cleaner(str(element.VR), "", None)
+            return all(
+                cleaner(text) is not None and not private.may_be_number_of_record(text) for text in strings(element)
+            )
         return True
 
     def by_value(self, place: Place, element: DataElement, known: Attribute, action: Action | None) -> None:
