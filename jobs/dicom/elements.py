@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -16,17 +17,18 @@ from pydicom.dataelem import DataElement, RawDataElement
 BINARY_SIZES = {
     "US": 2, "SS": 2, "US or SS": 2, "UL": 4, "SL": 4, "FL": 4, "FD": 8, "UV": 8, "SV": 8, "AT": 4,
 }  # fmt: skip
-_FORMATS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d", "UV": "Q", "SV": "q", "AT": "I"}
+_FORMATS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d", "UV": "Q", "SV": "q"}
 BULK = frozenset({"OB", "OW", "OF", "OD", "OL", "OV"})
 TEXT = frozenset({"LO", "SH", "ST", "LT", "UT", "UC"})
 _INTERCHANGEABLE = ({"DS", "IS"}, {"LO", "SH"})
 _NUMBER = rb" *[+-]?\d{1,12}(?:\.\d{0,14})?(?:[eE][+-]?\d{1,3})? *"
 _NUMBERS = re.compile(_NUMBER + rb"(?:\\" + _NUMBER + rb")*\0?")
 """Values of DS and IS as nearly all files write them; what differs is looked at one by one."""
-_PRINTABLE = re.compile(rb"[\x20-\x7e]{8,}\0*")
-_WORDS = re.compile(rb"[A-Za-z^ .,'-]{8}")
+_PRINTABLE = re.compile(rb"[\x20-\x7e]{9,}\0*")
+_WORDS = re.compile(rb"(?!(.)\1\1)[A-Za-z]{6}|(?!(.)\2\2)[A-Za-z^ .,'-]{8}")
+_PRINTABLE_BYTES = bytes(range(32, 127))
 _FEW = 256
-"""Bytes of binary numbers in which a run of letters is no chance; a long lookup table can well hold one."""
+"""In fewer binary bytes than this a run of letters is no chance; a lookup table can well hold one."""
 
 
 class Attribute(NamedTuple):
@@ -66,6 +68,7 @@ def are_numbers(raw: object, attribute: Attribute) -> bool:
     size = BINARY_SIZES.get(vr)
     return (
         size is not None
+        and vr != "AT"
         and attribute.holds(vr)
         and len(raw.value) % size == 0
         and attribute.count_fits(len(raw.value) // size)
@@ -74,26 +77,40 @@ def are_numbers(raw: object, attribute: Attribute) -> bool:
 
 
 def are_numbers_or_bytes(element: DataElement, attribute: Attribute) -> bool:
-    """Whether numbers are numbers, as many as allowed, and bytes are not text."""
+    """Whether numbers are numbers, as many as allowed, tags are known, and bytes are not text."""
     vr = str(element.VR)
     if vr == "US or SS":
         return attribute.count_fits(len(bytes(element.value)) // 2) and not _are_words(element.value)
     if vr in BINARY_SIZES:
-        return attribute.count_fits(element.VM) and not _are_words(_packed(element))
+        numbers = element.value if element.VM > 1 else [element.value]
+        return attribute.count_fits(element.VM) and _say_nothing(numbers, vr)
     data = bytes(element.value)[:65536].rstrip(b"\0 ")
-    printable = sum(32 <= byte < 127 for byte in data)
-    return len(data) < 4 or printable < (0.7 if vr == "OB" else 1) * len(data)
+    return len(data) < 4 or not (_are_words(data) or _is_mostly_text(data, 0.7 if vr == "OB" else 0.9))
+
+
+def _say_nothing(numbers: Iterable[Any], vr: str) -> bool:
+    """Whether numbers spell no text in either byte order; tags must be those of known attributes."""
+    if vr == "AT":
+        return all(_known_tag(number) for number in numbers)
+    return not any(
+        _are_words(b"".join(struct.pack(f"{order}{_FORMATS[vr]}", number) for number in numbers)) for order in "<>"
+    )
+
+
+def _known_tag(tag: int) -> bool:
+    """Whether a value of AT names an attribute of the dictionary, or none."""
+    return tag == 0 or attribute(tag) is not None
+
+
+def _is_mostly_text(data: bytes, share: float) -> bool:
+    return len(data) - len(data.translate(None, _PRINTABLE_BYTES)) >= share * len(data)
 
 
 def _are_words(data: bytes) -> bool:
     """Whether the bytes of binary numbers spell text."""
-    return _PRINTABLE.fullmatch(data) is not None or (len(data) <= _FEW and _WORDS.search(data) is not None)
-
-
-def _packed(element: DataElement) -> bytes:
-    """The bytes of a binary number or several."""
-    numbers = element.value if element.VM > 1 else [element.value]
-    return b"".join(struct.pack(f"<{_FORMATS[str(element.VR)]}", number) for number in numbers)
+    if len(data) < _FEW:
+        return _PRINTABLE.fullmatch(data) is not None or _WORDS.search(data) is not None
+    return _is_mostly_text(data, 0.7)
 
 
 def has_value(element: DataElement) -> bool:
