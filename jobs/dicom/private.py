@@ -56,6 +56,12 @@ def most_values(tag: BaseTag, creator: str) -> int:
     return int(most) if most.isdigit() else _MOST
 
 
+def is_text(raw: object) -> bool:
+    """Whether the bytes of a binary number are all printable, as those of a date or a name are."""
+    data = bytes(getattr(raw, "value", None) or b"").rstrip(b"\0")
+    return len(data) > 5 and all(32 <= byte < 127 for byte in data)
+
+
 def may_be_number_of_record(text: str) -> bool:
     """Whether a number has so many digits before its point that it may be a date or the number of a record."""
     return len(text.split(".")[0].strip("+- 0")) > 7

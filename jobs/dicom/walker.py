@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
@@ -55,6 +56,7 @@ _KEEP_SHORT_NUMBERS = frozenset({"OpticalPathIdentifier", "ReferencedOpticalPath
 _CODE_TAGS = tuple(
     Tag(keyword) for keyword in ("CodeValue", "LongCodeValue", "URNCodeValue", "CodingSchemeDesignator", "CodeMeaning")
 )
+_CODED = {tag: dictionary_VR(tag) for tag in _CODE_TAGS}
 _CONCEPT_NAME = Tag("ConceptNameCodeSequence")
 _UNLISTED = "not in PS3.15 E.1-1"
 _KINDS = {"PN": "name", "DA": "date", "DT": "date", "TM": "time", **dict.fromkeys(TEXT, "text")}
@@ -112,19 +114,22 @@ class _Walker:
     def dataset(self, place: Place) -> None:
         """Clean all elements of a dataset or sequence item."""
         text_id = _text_id(place.dataset)
-        privates = []
-        for tag in list(place.dataset.keys()):
-            if tag.is_private:
-                privates.append(tag)
+        privates: dict[BaseTag, object] = {}
+        coded = False
+        for tag, raw in list(place.dataset.items()):
+            if tag.group & 1:
+                privates[tag] = raw
+            elif tag in _CODED:
+                coded = True
             else:
-                self.element(place, tag, text_id)
+                self.element(place, tag, raw, text_id)
         if privates:
             self.privates(place, privates)
-        if any(tag in place.dataset for tag in _CODE_TAGS):
+        if coded:
             self.code(place)
 
-    def element(self, place: Place, tag: BaseTag, text_id: str | None) -> None:
-        """Decide on one element."""
+    def element(self, place: Place, tag: BaseTag, raw: object, text_id: str | None) -> None:
+        """Decide on one element; `raw` is what was read of it."""
         known = attribute(tag)
         if tag.element == 0 or tag.group < 8:
             del place.dataset[tag]
@@ -132,9 +137,9 @@ class _Walker:
             self.editor.remove(place, tag, Why("PS3.15 E.1-1, basic profile: curve or overlay", "X"))
         elif known is None:
             self.editor.remove(place, tag, Why("attribute unknown to the dictionary"))
-        elif tag not in _CODE_TAGS:
+        else:
             action = self.profile.action(tag)
-            if action is not None or not are_numbers(_raw(place.dataset, tag), known):
+            if action is not None or not are_numbers(raw, known):
                 self.known(place, tag, known, action, text_id)
 
     def known(self, place: Place, tag: BaseTag, known: Attribute, action: Action | None, text_id: str | None) -> None:
@@ -183,13 +188,13 @@ class _Walker:
         for index, item in enumerate(element.value):
             self.dataset(Place(item, f"{place.of(element.tag)}[{index}].", keyword, place.depth + 1))
 
-    def privates(self, place: Place, tags: list[BaseTag]) -> None:
+    def privates(self, place: Place, tags: dict[BaseTag, object]) -> None:
         """Keep private elements that a public dictionary allows and whose values pass, and their creators."""
         creators = {tag: private.creator_of(place.dataset, tag) for tag in tags if not private.is_creator(tag)}
         allowed = PRIVATE in self.profile.options
         kept: dict[BaseTag, str] = {}
         for tag, creator in creators.items():
-            if allowed and creator and private.may_stay(tag, creator) and self.private(place, tag, creator):
+            if allowed and creator and private.may_stay(tag, creator) and self.private(place, tag, tags[tag], creator):
                 kept[private.creator_tag(tag)] = creator
                 self.editor.log(place, tag, log.KEPT, Why("private attribute of the public allow-list", "C"))
             else:
@@ -203,9 +208,8 @@ class _Walker:
                 place.dataset.pop(tag, None)
                 self.editor.entries.append(LogEntry(f"{place.path}private", log.REMOVED, "private creator", "X"))
 
-    def private(self, place: Place, tag: BaseTag, creator: str) -> bool:
+    def private(self, place: Place, tag: BaseTag, raw: object, creator: str) -> bool:
         """Clean an allowed private element; False where its value may not pass."""
-        raw = _raw(place.dataset, tag)
         element = _read(place.dataset, tag) if getattr(raw, "VR", None) != "UN" else None
         if element is None or element.VR not in private.VRS or not has_value(element):
             return False
@@ -214,7 +218,8 @@ class _Walker:
                 return False
             self.items(place, element, "private")
         elif element.VR in BINARY_SIZES:
-            return are_numbers(raw, Attribute("", str(element.VR), private.most_values(tag, creator)))
+            known = Attribute("", str(element.VR), private.most_values(tag, creator))
+            return are_numbers(raw, known) and not private.is_text(raw)
         elif element.VR == "UI":
             self.uids(place, element, None)
         else:
@@ -325,19 +330,24 @@ class _Walker:
         """
         item = place.dataset
         read = {tag: _text(item, tag) for tag in _CODE_TAGS if tag in item}
-        for tag in read:
-            del item[tag]
         scheme = read.get(_CODE_TAGS[3], "")
         tag = next((tag for tag in _CODE_TAGS[:3] if tag in read), None)
-        if place.parent and tag and read[tag]:
-            cleaned = clean_code(read[tag], scheme, self.pseudonyms.key_for)
+        value = read[tag] if tag and place.parent else ""
+        if value:
+            cleaned = clean_code(value, scheme, self.pseudonyms.key_for)
             if not cleaned.public:
                 item.pop(Tag("CodingSchemeVersion"), None)
                 self.editor.log(place, _CODE_TAGS[0], log.REPLACED, Why("local code"))
                 tag = _CODE_TAGS[0]
-            item.update(_code_item(cleaned.value, cleaned.scheme, cleaned.meaning, tag))
+            due = {tag: cleaned.value, _CODE_TAGS[3]: cleaned.scheme, _CODE_TAGS[4]: cleaned.meaning}
         elif scheme in SCHEMES or place.parent == "CodingSchemeIdentificationSequence":
-            item.CodingSchemeDesignator = scheme if scheme in SCHEMES else "99LOCAL"
+            due = {_CODE_TAGS[3]: scheme if scheme in SCHEMES else "99LOCAL"}
+        else:
+            due = {}
+        for tag in read:
+            del item[tag]
+        for tag, text in due.items():
+            self.editor.set(place, tag, _CODED[tag], text)
 
     def state_method(self, dataset: Dataset, inspected: bool) -> None:
         """Write who the object is about and how it was cleaned (PS3.15 section E.1.1, steps 6 and 7)."""
@@ -352,14 +362,6 @@ class _Walker:
             [_code_item(value, "DCM", public_meaning(value, "DCM") or meaning[:64]) for value, meaning in methods]
         )
         dataset.pop(Tag("DeidentificationMethod"), None)
-
-
-def _raw(dataset: Dataset, tag: BaseTag) -> object:
-    """An element as it was read, None where even that fails."""
-    try:
-        return dataset.get_item(tag)
-    except Exception:  # pydicom raises nearly anything on damaged elements
-        return None
 
 
 def _read(dataset: Dataset, tag: BaseTag) -> DataElement | None:
@@ -395,11 +397,9 @@ def _text_id(item: Dataset) -> str | None:
         return None
 
 
-def _code_item(value: str, scheme: str, meaning: str, tag: BaseTag = _CODE_TAGS[0]) -> Dataset:
+def _code_item(value: str, scheme: str, meaning: str) -> Dataset:
     item = Dataset()
-    known = attribute(tag)
-    item.add_new(tag, known.vr if known else "SH", value)
-    item.CodingSchemeDesignator, item.CodeMeaning = scheme, meaning
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, scheme, meaning
     return item
 
 
