@@ -75,7 +75,9 @@ def texts(dataset: pydicom.Dataset) -> list[str]:
             for content in step.SpecimenPreparationStepContentItemSequence:
                 for code in content.get("ConceptCodeSequence", []):
                     found.append(f"{code.CodeValue} {code.CodingSchemeDesignator}")
-                found += [f"{c.CodeValue} {c.CodingSchemeDesignator}" for c in content.get("ConceptNameCodeSequence", [])]
+                found += [
+                    f"{c.CodeValue} {c.CodingSchemeDesignator}" for c in content.get("ConceptNameCodeSequence", [])
+                ]
     for path in dataset.OpticalPathSequence:
         found += [path.OpticalPathIdentifier, path.get("OpticalPathDescription", "")]
         found += [code.CodeMeaning for code in path.get("IlluminationTypeCodeSequence", [])]
