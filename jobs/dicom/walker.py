@@ -9,7 +9,6 @@ all other text go.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
 
 from pydicom.datadict import dictionary_VR
@@ -19,6 +18,7 @@ from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag, Tag
 
 from jobs.dicom import log, private, values
+from jobs.dicom.cleaners import Cleaners, is_short_number
 from jobs.dicom.codes import SCHEMES, clean_code, is_registered, public_meaning
 from jobs.dicom.editor import Editor, Place, Why
 from jobs.dicom.elements import (
@@ -106,7 +106,7 @@ class _Walker:
     ) -> None:
         self.pseudonyms = pseudonyms
         self.patient_key = pseudonyms.key_for("patient", patient_id)
-        self.shift_days = shift_days
+        self.cleaners = Cleaners(profile, shift_days)
         self.site = site
         self.profile = profile
         self.editor = Editor(sop_class, self.patient_key, pseudonyms.uid("dummy"))
@@ -223,7 +223,7 @@ class _Walker:
         elif element.VR == "UI":
             self.uids(place, element, None)
         else:
-            cleaner = self.cleaner(str(element.VR), "", None)
+            cleaner = self.cleaners.of(str(element.VR))
             return all(
                 cleaner(text) is not None and not private.may_be_number_of_record(text) for text in strings(element)
             )
@@ -250,7 +250,7 @@ class _Walker:
     def strings(self, place: Place, element: DataElement, known: Attribute, action: Action | None) -> None:
         """Let the values of a text-like element pass, changed, or none of them."""
         vr = str(element.VR)
-        cleaner = self.cleaner(vr, known.keyword, action)
+        cleaner = self.cleaners.of(vr, known.keyword, kept=action is not None and action.do is Do.KEEP)
         before = strings(element)
         after = [cleaner(text) if text else "" for text in before]
         if vr == "CS" and 0 < after.count(None) < len(after):
@@ -265,30 +265,6 @@ class _Walker:
             self.editor.log(place, element.tag, done, _why(action, f"{_UNLISTED}: dates move, times lose minutes"))
         elif action is not None:
             self.editor.log(place, element.tag, log.KEPT, _why(action))
-
-    def cleaner(self, vr: str, keyword: str, action: Action | None) -> Callable[[str], str | None]:
-        """Return what maps one value to its clean form, None when it may not pass."""
-        kept = action is not None and action.do is Do.KEEP
-        if vr in ("DA", "DT", "TM"):
-            return self.date_cleaner(vr, kept)
-        if vr == "AS":
-            return lambda text: values.group_age(text, self.profile.oldest_age)
-        if kept and vr not in ("PN", "UN"):
-            return lambda text: text
-        passes = _PASSES.get(keyword) or _PASSES_BY_VR.get(vr, _never)
-        return lambda text: text if passes(text) else None
-
-    def date_cleaner(self, vr: str, kept: bool) -> Callable[[str], str | None]:
-        """Return what moves, keeps or refuses dates and times, as the profile says."""
-        moves: dict[str, Callable[[str], str | None]] = {
-            "DA": lambda text: values.shift_date(text, self.shift_days),
-            "DT": lambda text: values.shift_datetime(text, self.shift_days),
-            "TM": values.cut_time,
-        }
-        move = moves[vr]
-        if kept or self.profile.dates == "UNMODIFIED":
-            return lambda text: text if move(text) is not None else None
-        return move if self.profile.dates == "MODIFIED" else lambda text: None
 
     def uids(self, place: Place, element: DataElement, action: Action | None) -> None:
         """Map every UID that is not a registered one, or keep it where the profile retains UIDs."""
@@ -305,7 +281,7 @@ class _Walker:
     def identifier(self, place: Place, element: DataElement, known: Attribute, action: Action | None) -> None:
         """Put a keyed HMAC where an id number was."""
         value = "\\".join(strings(element)).strip()
-        if known.keyword in _KEEP_SHORT_NUMBERS and _is_short_number(value):
+        if known.keyword in _KEEP_SHORT_NUMBERS and is_short_number(value):
             self.editor.set(place, element.tag, known.vr, value)
             return
         kind, digits = _IDS[known.keyword]
@@ -405,33 +381,3 @@ def _code_item(value: str, scheme: str, meaning: str) -> Dataset:
 
 def _why(action: Action | None, otherwise: str = "") -> Why:
     return Why(action.rule, action.code) if action else Why(otherwise)
-
-
-def _never(_: str) -> bool:
-    return False
-
-
-def _is_short_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) < 5
-
-
-def _is_scheme_version(text: str) -> bool:
-    return values.is_version(text) or _is_short_number(text)
-
-
-_PASSES_BY_VR: dict[str, Callable[[str], bool]] = {
-    "DS": values.is_decimal,
-    "IS": values.is_integer,
-    "CS": values.is_public_term,
-    **dict.fromkeys(TEXT, values.is_public_text),
-}
-_PASSES: dict[str, Callable[[str], bool]] = {
-    "CodingSchemeVersion": _is_scheme_version,
-    "AlgorithmVersion": values.is_version,
-    "ContextIdentifier": _is_short_number,
-    "SoftwareVersions": values.is_version,
-    "TemplateIdentifier": _is_short_number,
-    "TimezoneOffsetFromUTC": values.is_offset,
-}
-"""What decides for single attributes; the parts of a code are decided together, after their item was
-walked."""
