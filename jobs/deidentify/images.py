@@ -131,6 +131,10 @@ def _read_header(source: BinaryIO) -> tuple[BinaryIO, FileDataset]:
         dataset = pydicom.dcmread(source, stop_before_pixels=True, force=_has_no_preamble(source))
     except EOFError:
         raise BadInput(Reason.TRUNCATED) from None
+    except OSError as error:
+        if error.errno is None:  # pydicom's word for a sequence that ends early
+            raise BadInput(Reason.TRUNCATED) from None
+        raise
     if len(dataset) == 0:
         raise BadInput(Reason.UNREADABLE)
     for tag in list(dataset.keys()):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import NamedTuple
 
@@ -19,6 +19,11 @@ from pydicom.sr._snomed_dict import mapping
 from pydicom.uid import UID_dictionary
 
 _SNOMED = re.compile(r"[1-9]\d{5,17}")
+_SEMANTIC_TAG = re.compile(
+    r" \((?:body structure|procedure|product|substance|organism|observable entity|finding|"
+    r"disorder|morphologic abnormality|physical object|qualifier value|cell|attribute|person|regime/therapy|"
+    r"specimen|occupation|medicinal product|cell structure|physical force|event|situation|property)\)$"
+)
 _LOINC = re.compile(r"\d{1,7}-\d")
 SCHEMES = frozenset({*concepts, "SRT", "SNM3", "99SDM", "I10", "I10P", "LN", "UCUM"})
 """Designators that are public."""
@@ -90,15 +95,29 @@ def public_meaning(value: str, scheme: str) -> str | None:
     return None
 
 
+def public_meanings() -> Iterator[str]:
+    """Yield every public meaning of a code, and the units of measurement themselves."""
+    for scheme, named in concepts.items():
+        if isinstance(scheme, str):
+            yield from (_plain(str(entry[0])) for codes in named.values() for entry in codes.values())
+    yield from _meanings("UCUM")
+
+
 @cache
 def _meanings(scheme: str) -> dict[str, str]:
-    entries = concepts.get(scheme, {})
-    return {code: _ascii(str(named[0])) for codes in entries.values() for code, named in codes.items()}
+    """Meaning by code; of several the shortest, which is the one that PS3.16 prints."""
+    shortest: dict[str, str] = {}
+    for codes in concepts.get(scheme, {}).values():
+        for code, entry in codes.items():
+            meaning = _plain(str(entry[0]))
+            if code not in shortest or len(meaning) < len(shortest[code]):
+                shortest[code] = meaning
+    return {code: meaning[:64].strip() for code, meaning in shortest.items()}
 
 
-def _ascii(meaning: str) -> str:
-    """Spell a meaning so that it fits the 64 characters of LO in any character set."""
-    return unicodedata.normalize("NFKD", meaning).encode("ascii", "ignore").decode()[:64].strip()
+def _plain(meaning: str) -> str:
+    """Spell a meaning so that it fits any character set, without the semantic tag of SNOMED CT."""
+    return _SEMANTIC_TAG.sub("", unicodedata.normalize("NFKD", meaning).encode("ascii", "ignore").decode()).strip()
 
 
 def _verhoeff(digits: str) -> bool:

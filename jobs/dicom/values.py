@@ -12,12 +12,18 @@ from datetime import date, datetime, timedelta
 from functools import cache
 from importlib import resources
 
+from pydicom._dicom_dict import DicomDictionary
+
+from jobs.dicom.codes import public_meanings
+
 _DATE = re.compile(r"(\d{4})[.-]?(\d{2})[.-]?(\d{2})")
 _DATETIME = re.compile(r"(\d{4})(\d{2})?(\d{2})?(\d{2})?(?:\d{2})?(?:\d{2})?(?:\.\d{1,6})?([+-][01]\d[0-5]\d)?")
 _TIME = re.compile(r"([01]\d|2[0-3])(?::?[0-5]\d(?::?[0-6]\d(?:\.\d{1,6})?)?)?")
 _DECIMAL = re.compile(r"[+-]?(\d{1,16}\.?\d{0,16}|\.\d{1,16})([eE][+-]?\d{1,3})?")
 _INTEGER = re.compile(r"[+-]?\d{1,12}")
 _AGE = re.compile(r"(\d{3})([DWMY])")
+_UID = re.compile(r"[0-9]+(\.[0-9]+)+")
+_PARTS = re.compile(r"[,;|\r\n]+")
 _OFFSET = re.compile(r"[+-][01]\d[0-5]\d")
 _VERSION = re.compile(r"[vV]?\d{1,3}(\.\d{1,5}){0,4}")
 
@@ -64,12 +70,12 @@ def cut_time(value: str) -> str | None:
     return f"{match[1]}0000" if match else None
 
 
-def group_age(value: str) -> str | None:
-    """Return an AS value, 090Y for anyone above 89 years; None when it is no age."""
+def group_age(value: str, oldest: int = OLDEST) -> str | None:
+    """Return an AS value, one group for anyone above `oldest` years (090Y); None when it is no age."""
     match = _AGE.fullmatch(value)
     if match is None:
         return None
-    return "090Y" if int(match[1]) / _PER_YEAR[match[2]] >= OLDEST + 1 else value
+    return f"{oldest + 1:03d}Y" if int(match[1]) / _PER_YEAR[match[2]] >= oldest + 1 else value
 
 
 def is_decimal(value: str) -> bool:
@@ -92,17 +98,29 @@ def is_version(value: str) -> bool:
     return _VERSION.fullmatch(value) is not None
 
 
-def is_public_term(value: str) -> bool:
-    """Whether a value is a word that anyone may use: a defined term of DICOM, or too short to be a name.
+def is_uid(value: str) -> bool:
+    """Whether a value has the form of a UID (PS3.5 section 9.1)."""
+    return len(value) <= 64 and _UID.fullmatch(value) is not None
 
-    Terms of up to three characters are codes such as modalities and units.
-    """
-    return value in defined_terms() or (len(value) < 4 and value.isascii() and value.upper() == value)
+
+def is_public_term(value: str) -> bool:
+    """Whether a value is a code string that anyone may use: a defined term of DICOM, or two signs at most."""
+    return value in defined_terms() or (len(value) < 3 and value.isascii() and value.upper() == value)
 
 
 def is_public_device(value: str) -> bool:
     """Whether a value is a manufacturer or model that is on the market."""
-    return " ".join(value.lower().split()) in _devices()
+    return _folded(value) in _devices()
+
+
+def is_public_text(value: str) -> bool:
+    """Whether a text is a phrase of a public vocabulary, or several, parted by commas, semicolons or bars."""
+    return _is_phrase(value) or all(part.strip() and _is_phrase(part) for part in _PARTS.split(value))
+
+
+def _is_phrase(text: str) -> bool:
+    folded = _folded(text)
+    return text.strip() in defined_terms() or folded in _phrases() or folded in _devices()
 
 
 @cache
@@ -110,13 +128,33 @@ def defined_terms() -> frozenset[str]:
     """Defined terms and enumerated values of DICOM.
 
     From `defined_terms.txt`: the terms that dicom3tools 1.00 (D. Clunie, BSD) validates against, the
-    enumerations of highdicom 0.28.2 (MIT), and a few of PS3.3 C.8.12 for whole slide microscopy.
+    enumerations of highdicom 0.28.2 (MIT), short terms of PS3.3, code values of PS3.16, and a few
+    terms of PS3.3 C.8.12 for whole slide microscopy.
     """
-    text = resources.files("jobs.dicom").joinpath("defined_terms.txt").read_text("utf-8")
-    return frozenset(text.split("\n")) - {""}
+    return frozenset(_lines("defined_terms.txt"))
 
 
 @cache
 def _devices() -> frozenset[str]:
-    text = resources.files("jobs.dicom").joinpath("devices.txt").read_text("utf-8")
-    return frozenset(" ".join(line.lower().split()) for line in text.splitlines() if line.strip())
+    return frozenset(map(_folded, _lines("devices.txt")))
+
+
+@cache
+def _phrases() -> frozenset[str]:
+    """Meanings of the codes of PS3.16, units of UCUM, names of attributes (PS3.6), and `specimen_terms.txt`.
+
+    The last are names of stains (Biological Stain Commission; Bain et al., Dacie and Lewis Practical
+    Haematology), fixatives, anticoagulants and preparations as laboratories write them.
+    """
+    attributes = (name for entry in DicomDictionary.values() for name in (entry[2], entry[4]) if name)
+    terms = (*public_meanings(), *attributes, *_lines("specimen_terms.txt"))
+    return frozenset(map(_folded, terms))
+
+
+def _lines(name: str) -> list[str]:
+    lines = resources.files("jobs.dicom").joinpath(name).read_text("utf-8").split("\n")
+    return [line for line in lines if line.strip()]
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.lower().split())

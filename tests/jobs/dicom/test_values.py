@@ -41,7 +41,12 @@ def test_vocabularies_are_public_words():
     assert values.is_public_term("TILED_FULL")
     assert values.is_public_device("Aperio  GT450")
     assert not values.is_public_term("LEHTONEN")
-    assert not values.is_public_term("Aho")
+    assert not values.is_public_term("AHO")
+    assert values.is_public_text("Bone marrow smear, May-Grünwald-Giemsa")
+    assert values.is_public_text("hematoxylin and eosin")
+    assert not values.is_public_text("Bone marrow smear, Lehtonen")
+    assert not values.is_public_text("Giemsa Lehtonen")
+    assert not values.is_public_text(",")
     assert not values.is_public_device("Lehtonen")
 
 

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from io import BytesIO
+
+import pydicom
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
+from jobs.dicom.profile import DATES, DEVICE, FULL_DATES, UIDS, Profile
 from jobs.dicom.walker import clean
 
 
@@ -17,11 +21,12 @@ class Pseudonymiser:
         return "2.25." + str(len(uid))
 
 
-def cleaned(**values):
+def cleaned(options=None, **values):
     dataset = Dataset()
     for keyword, value in values.items():
         setattr(dataset, keyword, value)
-    entries = clean(dataset, Pseudonymiser(), patient_id="p", shift_days=-1, site="s")
+    profile = None if options is None else Profile(options)
+    entries = clean(dataset, Pseudonymiser(), patient_id="p", shift_days=-1, site="s", profile=profile)
     return dataset, {entry.path: entry for entry in entries}
 
 
@@ -93,7 +98,7 @@ def test_private_creators_are_not_named():
     dataset.private_block(0x0099, "LEHTONEN", create=True).add_new(1, "LO", "x")
     entries = clean(dataset, Pseudonymiser(), patient_id="p", shift_days=-1)
     assert not [element for element in dataset if element.tag.is_private]
-    assert {entry.path for entry in entries if entry.rule == "private attribute"} == {"private"}
+    assert {entry.path for entry in entries if entry.rule.startswith("private")} == {"private"}
 
 
 def test_nested_without_end_is_cut():
@@ -108,3 +113,74 @@ def test_nested_without_end_is_cut():
     while "DerivationCodeSequence" in inner:
         inner, depth = inner.DerivationCodeSequence[0], depth + 1
     assert depth <= 41
+
+
+@pytest.mark.parametrize(
+    ("options", "date", "says"),
+    [([DATES], "20200101", "MODIFIED"), ([FULL_DATES], "20200102", "UNMODIFIED"), ([], "", "REMOVED")],
+)
+def test_dates_are_as_the_profile_says(options, date, says):
+    dataset, _ = cleaned(options, StudyDate="20200102", DateOfSecondaryCapture="20200102")
+    assert (dataset.StudyDate or "") == date
+    assert dataset.get("DateOfSecondaryCapture", "") == date
+    assert dataset.LongitudinalTemporalInformationModified == says
+
+
+def test_uids_and_devices_stay_where_the_profile_retains_them():
+    values = {"StudyInstanceUID": "1.2.3", "FrameOfReferenceUID": "Lehtonen", "DeviceSerialNumber": "SN 1"}
+    dataset, _ = cleaned([UIDS, DEVICE], **values, PatientID="7")
+    assert (dataset.StudyInstanceUID, dataset.DeviceSerialNumber) == ("1.2.3", "SN 1")
+    assert "Lehtonen" not in str(dataset)
+    assert dataset.PatientID == "<patient:p>"
+    codes = [item.CodeValue for item in dataset.DeidentificationMethodCodeSequence]
+    assert codes == ["113100", "113109", "113110"]
+
+
+def test_descriptions_stay_when_they_are_public_phrases():
+    dataset, _ = cleaned(SeriesDescription="Bone marrow smear, Giemsa", StudyDescription="Giemsa for Lehtonen")
+    assert dataset.SeriesDescription == "Bone marrow smear, Giemsa"
+    assert "StudyDescription" not in dataset
+
+
+def test_clean_pixel_data_is_stated_only_after_inspection():
+    for inspected in (False, True):
+        dataset = Dataset()
+        clean(dataset, Pseudonymiser(), patient_id="p", shift_days=-1, inspected=inspected)
+        codes = {item.CodeValue for item in dataset.DeidentificationMethodCodeSequence}
+        assert ("113101" in codes) is inspected
+        assert dataset.get("BurnedInAnnotation") == ("NO" if inspected else None)
+
+
+def private(options=None):
+    """A dataset with elements of two creators, cleaned."""
+    inner = Dataset()
+    inner.private_block(0x2001, "Philips Imaging DD 001", create=True).add_new(0x03, "FL", 50.6)
+    dataset = Dataset()
+    known = dataset.private_block(0x0019, "GEMS_ACQU_01", create=True)
+    known.add_new(0x02, "SL", 912)
+    known.add_new(0x1E, "DS", "12345678")
+    known.add_new(0x84, "OB", b"Lehtonen")
+    known.add_new(0x9C, "LO", "Lehtonen")
+    dataset.private_block(0x0099, "LEHTONEN", create=True).add_new(1, "SL", 7)
+    dataset.SourceImageSequence = Sequence([inner])
+    profile = None if options is None else Profile(options)
+    data = BytesIO()
+    dataset.save_as(data, implicit_vr=False, little_endian=True)
+    dataset = pydicom.dcmread(BytesIO(data.getvalue()), force=True)
+    entries = clean(dataset, Pseudonymiser(), patient_id="p", shift_days=-1, profile=profile)
+    return dataset, entries
+
+
+def test_private_numbers_of_the_public_allow_list_stay():
+    dataset, entries = private()
+    assert dataset.private_block(0x0019, "GEMS_ACQU_01")[0x02].value == 912
+    inner = dataset.SourceImageSequence[0]
+    assert inner.private_block(0x2001, "Philips Imaging DD 001")[0x03].value == pytest.approx(50.6)
+    left = {int(element.tag) for element in dataset if element.tag.is_private}
+    assert left == {0x00190010, 0x00191002}
+    assert "LEHTONEN" not in str(dataset).upper() + str(entries).upper()
+
+
+def test_no_private_element_stays_without_the_option():
+    dataset, _ = private([])
+    assert not [element for element in dataset.iterall() if element.tag.is_private]
