@@ -13,6 +13,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
+from importlib import resources
 from typing import BinaryIO
 
 import numpy as np
@@ -31,6 +32,10 @@ _SPECIAL = str.maketrans({"ß": "s", "ø": "o", "æ": "a", "đ": "d", "ł": "l",
 _REMEMBERED = 1 << 19
 _CHUNK = 1 << 20
 _TABLE_BITS = 16
+_CASE = 0x20202020
+"""Sets the bit of each byte that parts capital letters from small ones."""
+_LEAST_DISTINCT = 4
+"""Strings of fewer different bytes, such as `00000000`, are what flat areas of pixels look like."""
 
 
 @lru_cache(maxsize=1 << 16)
@@ -184,7 +189,7 @@ class _PixelSearch:
         self.by_word: dict[int, list[tuple[int, bytes]]] = {}
         for pattern in self.patterns:
             for at in range(4):
-                word = int.from_bytes(pattern[at : at + 4], "little")
+                word = int.from_bytes(pattern[at : at + 4], "little") | _CASE
                 self.by_word.setdefault(word, []).append((at, pattern))
         self.bits = max(_TABLE_BITS, min(22, 6 + len(self.by_word).bit_length()))
         words = np.fromiter(self.by_word, np.uint32, len(self.by_word))
@@ -215,7 +220,7 @@ class _PixelSearch:
         return False
 
     def _in_block(self, buffer: bytearray, size: int) -> bool:
-        words = np.frombuffer(buffer, np.uint32, size // 4) | np.uint32(0x20202020)
+        words = np.frombuffer(buffer, np.uint32, size // 4) | np.uint32(_CASE)
         places = np.flatnonzero(self.table[self._hash(words)])
         if not places.size:
             return False
@@ -224,16 +229,9 @@ class _PixelSearch:
         for place, word in zip(places[self.words[index] == found].tolist(), found[self.words[index] == found].tolist()):
             for at, pattern in self.by_word[word]:
                 start = 4 * place - at
-                if start >= 0 and _lower(bytes(buffer[start : start + len(pattern)])) == pattern:
+                if start >= 0 and bytes(buffer[start : start + len(pattern)]).lower() == pattern:
                     return True
         return False
-
-
-_LOWER = bytes(byte | 0x20 for byte in range(256))
-
-
-def _lower(data: bytes) -> bytes:
-    return data.translate(_LOWER)
 
 
 def _forms(value: bytes) -> set[bytes]:
@@ -241,7 +239,7 @@ def _forms(value: bytes) -> set[bytes]:
     forms = {value}
     for text in _texts(value):
         forms |= {text.encode("utf-8"), text.encode("utf-16-le"), text.encode("utf-16-be")}
-    return {_lower(form) for form in forms if len(form) >= LONG}
+    return {form.lower() for form in forms if len(set(form)) >= _LEAST_DISTINCT}
 
 
 def _is_public(word: str) -> bool:
@@ -260,6 +258,8 @@ def _public_words() -> frozenset[str]:
 
     from jobs.dicom import values
 
-    texts = set(values.defined_terms()) | {entry[0] for entry in UID_dictionary.values()}
+    devices = resources.files("jobs.dicom").joinpath("devices.txt").read_text("utf-8").splitlines()
+    texts = {*values.defined_terms(), *devices} | {entry[0] for entry in UID_dictionary.values()}
     texts |= {str(named[0]) for codes in concepts.values() for known in codes.values() for named in known.values()}
-    return frozenset(fold(run) for text in texts for run in _WORD.findall(text)) | frozenset(map(fold, texts))
+    runs = [[fold(run) for run in _WORD.findall(text)] for text in texts]
+    return frozenset(run for text in runs for run in text) | frozenset("".join(text) for text in runs)
