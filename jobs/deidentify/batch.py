@@ -186,11 +186,17 @@ class _PixelSearch:
     def __init__(self, values: Iterable[bytes]) -> None:
         self.patterns = {form for value in values for form in _forms(value)}
         self.longest = max(map(len, self.patterns), default=0)
-        self.by_word: dict[int, list[tuple[int, bytes]]] = {}
+        self.by_start: dict[bytes, list[bytes]] = {}
+        self.by_word: dict[int, set[int]] = {}
+        """A word as it lies in the data, to how many bytes before it a string may start."""
         for pattern in self.patterns:
-            for at in range(4):
+            self.by_start.setdefault(pattern[:LONG], []).append(pattern)
+            for phase in range(4):
+                at = phase
+                if pattern.count(pattern[at], at, at + 4) > 2 and len(pattern) >= at + LONG:
+                    at += 4  # a word of one letter, such as `0000`, would be met in each flat area
                 word = int.from_bytes(pattern[at : at + 4], "little") | _CASE
-                self.by_word.setdefault(word, []).append((at, pattern))
+                self.by_word.setdefault(word, set()).add(at)
         self.bits = max(_TABLE_BITS, min(22, 6 + len(self.by_word).bit_length()))
         words = np.fromiter(self.by_word, np.uint32, len(self.by_word))
         self.table = np.zeros(1 << self.bits, np.bool_)
@@ -226,11 +232,13 @@ class _PixelSearch:
             return False
         found = words[places]
         index = np.minimum(np.searchsorted(self.words, found), self.words.size - 1)
-        for place, word in zip(places[self.words[index] == found].tolist(), found[self.words[index] == found].tolist()):
-            for at, pattern in self.by_word[word]:
-                start = 4 * place - at
-                if start >= 0 and bytes(buffer[start : start + len(pattern)]).lower() == pattern:
-                    return True
+        known = self.words[index] == found
+        for place, word in zip(places[known].tolist(), found[known].tolist(), strict=True):
+            for at in self.by_word[word]:
+                start = max(4 * place - at, 0)
+                for pattern in self.by_start.get(bytes(buffer[start : start + LONG]).lower(), ()):
+                    if bytes(buffer[start : start + len(pattern)]).lower() == pattern:
+                        return True
         return False
 
 

@@ -205,8 +205,8 @@ def _refuse(dataset: FileDataset) -> None:
     if "YES" in in_label:
         raise BadInput(Reason.LABEL_IMAGE)
     classes = _values(dataset, "SOPClassUID") + _values(dataset.file_meta, "MediaStorageSOPClassUID")
-    if "EncapsulatedDocument" in dataset or "DirectoryRecordSequence" in dataset:
-        raise BadInput(Reason.NOT_REWRITABLE)
+    if not classes and ("EncapsulatedDocument" in dataset or "DirectoryRecordSequence" in dataset):
+        raise BadInput(Reason.NOT_REWRITABLE)  # in an object of another class they are strays, which are cleaned
     if any(str(c) == _MEDIA_DIRECTORY or str(c).startswith(_DOCUMENTS) for c in classes):
         raise BadInput(Reason.NOT_REWRITABLE)
 
