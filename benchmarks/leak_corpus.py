@@ -33,7 +33,8 @@ FIRST_DAY, APART = date(1900, 3, 1), 400
 """Planted dates lie further apart than dates are shifted, so that a shifted one is not taken for another."""
 _TEXT = ("AE", "LO", "SH", "ST", "LT", "UT", "UC", "UR")
 _BYTES = ("OB", "OW", "UN")
-_KEEP = frozenset({0x00080005, 0x00080016, 0x00080018})
+_KEEP = frozenset({0x00080005, 0x00080016, 0x00080018, 0x00100021})
+"""Character set, class and instance; and the issuer of patient ids, since another issuer is another patient."""
 _REALISTIC = """PatientName PatientID PatientBirthDate PatientBirthName OtherPatientNames OtherPatientIDs
     PatientMotherBirthName PatientAddress PatientTelephoneNumbers PatientComments StudyDate SeriesDate
     AcquisitionDate ContentDate StudyTime AccessionNumber StudyID ReferringPhysicianName OperatorsName
