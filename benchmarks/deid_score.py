@@ -27,9 +27,9 @@ from jobs.dicom.values import defined_terms
 PathOf = tuple[object, ...]
 _TOKENS = re.compile(rb"(?i)zqx(\d{6})q|1\.999\.777\.1(\d{6})\.1|134731\.(\d{6})")
 _WIDE = re.compile(rb"(?i)z\0q\0x\0((?:\d\0){6})q")
-_NUMBERS = frozenset("US SS UL SL FL FD UV SV AT DS IS".split())
-_BINARY = frozenset("OB OW OF OD OL OV".split())
-_TEXT = frozenset("LO SH ST LT UT UC".split())
+_NUMBERS = frozenset(["US", "SS", "UL", "SL", "FL", "FD", "UV", "SV", "AT", "DS", "IS"])
+_BINARY = frozenset(["OB", "OW", "OF", "OD", "OL", "OV"])
+_TEXT = frozenset(["LO", "SH", "ST", "LT", "UT", "UC"])
 _CODES = frozenset({"CodeValue", "CodingSchemeDesignator", "CodeMeaning", "LongCodeValue", "URNCodeValue"})
 
 

@@ -95,7 +95,7 @@ def show(scores: dict[str, dict[str, Any]]) -> None:
         leaked = " / ".join(f"{one['leaks'][category]:g}" for category in CATEGORIES)
         print(f"{name:<17} {leaked}\n{'':<17} kept {one['kept']:g} % (listed text {one['kept_listed_text']:g}, "
               f"unlisted {one['kept_unlisted_text']:g}), new IOD errors {one['iod_errors']}, linked "
-              f"{one['linked']}/{one['patients']}, refused {one['refused']}, {one['files_per_s']:g} files/s")  # fmt: skip
+              f"{one['linked']}/{one['patients']}, refused {one['refused']}, {one['files_per_s']:g}/s")  # fmt: skip
 
 
 def main() -> None:

@@ -35,16 +35,66 @@ _TEXT = ("AE", "LO", "SH", "ST", "LT", "UT", "UC", "UR")
 _BYTES = ("OB", "OW", "UN")
 _KEEP = frozenset({0x00080005, 0x00080016, 0x00080018, 0x00100021})
 """Character set, class and instance; and the issuer of patient ids, since another issuer is another patient."""
-_REALISTIC = """PatientName PatientID PatientBirthDate PatientBirthName OtherPatientNames OtherPatientIDs
-    PatientMotherBirthName PatientAddress PatientTelephoneNumbers PatientComments StudyDate SeriesDate
-    AcquisitionDate ContentDate StudyTime AccessionNumber StudyID ReferringPhysicianName OperatorsName
-    PerformingPhysicianName PhysiciansOfRecord InstitutionName InstitutionAddress InstitutionalDepartmentName
-    StationName DeviceSerialNumber StudyDescription SeriesDescription ImageComments RequestingPhysician
-    AdmissionID StudyInstanceUID SeriesInstanceUID FrameOfReferenceUID ProtocolName""".split()
-_INNER = "PatientName PatientID PatientComments OperatorsName StudyDate SeriesInstanceUID InstitutionName".split()
-_SEQUENCES = """RequestAttributesSequence ReferencedImageSequence AnatomicRegionSequence SourceImageSequence
-    ReferencedStudySequence OtherPatientIDsSequence ProcedureCodeSequence PlanePositionSequence
-    SpecimenDescriptionSequence ContentSequence DerivationCodeSequence OpticalPathSequence""".split()
+_REALISTIC = [
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientBirthName",
+    "OtherPatientNames",
+    "OtherPatientIDs",
+    "PatientMotherBirthName",
+    "PatientAddress",
+    "PatientTelephoneNumbers",
+    "PatientComments",
+    "StudyDate",
+    "SeriesDate",
+    "AcquisitionDate",
+    "ContentDate",
+    "StudyTime",
+    "AccessionNumber",
+    "StudyID",
+    "ReferringPhysicianName",
+    "OperatorsName",
+    "PerformingPhysicianName",
+    "PhysiciansOfRecord",
+    "InstitutionName",
+    "InstitutionAddress",
+    "InstitutionalDepartmentName",
+    "StationName",
+    "DeviceSerialNumber",
+    "StudyDescription",
+    "SeriesDescription",
+    "ImageComments",
+    "RequestingPhysician",
+    "AdmissionID",
+    "StudyInstanceUID",
+    "SeriesInstanceUID",
+    "FrameOfReferenceUID",
+    "ProtocolName",
+]
+_INNER = [
+    "PatientName",
+    "PatientID",
+    "PatientComments",
+    "OperatorsName",
+    "StudyDate",
+    "SeriesInstanceUID",
+    "InstitutionName",
+]
+_SEQUENCES = [
+    "RequestAttributesSequence",
+    "ReferencedImageSequence",
+    "AnatomicRegionSequence",
+    "SourceImageSequence",
+    "ReferencedStudySequence",
+    "OtherPatientIDsSequence",
+    "ProcedureCodeSequence",
+    "PlanePositionSequence",
+    "SpecimenDescriptionSequence",
+    "ContentSequence",
+    "DerivationCodeSequence",
+    "OpticalPathSequence",
+]
 
 
 class Planted(NamedTuple):

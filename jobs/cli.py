@@ -103,7 +103,7 @@ def _deidentify_files(every: argparse._SubParsersAction[argparse.ArgumentParser]
     files.add_argument("--profile", type=Path, metavar="FILE", help="TOML with the list `options` of PS3.15 options")
     files.add_argument(
         "--map", "--index", type=Path, dest="map", metavar="FILE",
-        help="one JSON line per input: its output, or why there is none; for the hospital alone (default: OUT.map.jsonl)",
+        help="one JSON line per input: its output or a reason; for the hospital alone (default OUT.map.jsonl)",
     )  # fmt: skip
     files.add_argument("--report", type=Path, metavar="FILE", help="JSON: what was done to which attribute, no values")
     files.add_argument("--json", action="store_true", help="print the report as one line of JSON")

@@ -27,6 +27,8 @@ _UID = re.compile(rb"[0-9]+(?:\.[0-9]+){3,}")
 _NUMBER = re.compile(rb"[0-9.]{4,}")
 _WORD = re.compile(r"[^\W_]+")
 _PARTS = re.compile(r"[^\W\d_]+|\d+")
+_PSEUDONYM = re.compile(rb"[0-9a-f]{16}|[0-9a-f]{32}")
+"""What the engine itself writes; the letters in it form short words by chance."""
 _DIGRAPHS = (("ae", "a"), ("oe", "o"), ("ue", "u"), ("aa", "a"), ("ss", "s"))
 _SPECIAL = str.maketrans({"ß": "s", "ø": "o", "æ": "a", "đ": "d", "ł": "l", "ı": "i", "ð": "d", "þ": "t"})
 _REMEMBERED = 1 << 19
@@ -130,7 +132,7 @@ class Batch:
         tokens = set(_TOKEN.findall(data))
         tokens.update(run.replace(b"\0", b"") for run in _WIDE.findall(data))
         fresh = tokens - self._clean
-        hit = any([self._is_known(token, data) for token in fresh])
+        hit = any(self._is_known(token, data) for token in fresh)
         if not hit:
             if len(self._clean) > _REMEMBERED:
                 self._clean.clear()
@@ -145,7 +147,7 @@ class Batch:
             word = fold(text)
             if word in self._words and not _is_public(text):
                 return True
-            if not word.isalpha() and not word.isdigit():
+            if not (word.isalpha() or word.isdigit() or _PSEUDONYM.fullmatch(token)):
                 pieces = [piece for piece in _PARTS.findall(word) if piece in self._words]
                 if any(not piece.isdigit() and not _is_public(piece) for piece in pieces):
                     return True

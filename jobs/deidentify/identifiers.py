@@ -24,19 +24,65 @@ _MOST_INFLATED = 1 << 27
 _PATIENT_ID, _ISSUER, _STUDY, _SERIES, _INSTANCE = 0x00100020, 0x00100021, 0x0020000D, 0x0020000E, 0x00080018
 _BIRTH_DATE = 0x00100030
 _IDS = frozenset(
-    """PatientID OtherPatientIDs PatientAddress PatientTelephoneNumbers PatientTelecomInformation
-    MedicalRecordLocator InsurancePlanIdentification AdmissionID IssuerOfAdmissionID AccessionNumber StudyID
-    ContainerIdentifier SpecimenIdentifier SpecimenAccessionNumber DeviceSerialNumber InstitutionName
-    InstitutionAddress StationName RequestedProcedureID ScheduledProcedureStepID PerformedProcedureStepID
-    FillerOrderNumberImagingServiceRequest PlacerOrderNumberImagingServiceRequest BarcodeValue
-    ServiceEpisodeID PersonAddress PersonTelephoneNumbers PatientComments OrderCallbackPhoneNumber
-    SourceApplicationEntityTitle SendingApplicationEntityTitle ReceivingApplicationEntityTitle
-    ScheduledStationName PerformedStationName PatientReligiousPreference Occupation MilitaryRank
-    GantryID CassetteID PlateID DetectorID UDISequence UniqueDeviceIdentifier""".split()
+    {
+        "PatientID",
+        "OtherPatientIDs",
+        "PatientAddress",
+        "PatientTelephoneNumbers",
+        "PatientTelecomInformation",
+        "MedicalRecordLocator",
+        "InsurancePlanIdentification",
+        "AdmissionID",
+        "IssuerOfAdmissionID",
+        "AccessionNumber",
+        "StudyID",
+        "ContainerIdentifier",
+        "SpecimenIdentifier",
+        "SpecimenAccessionNumber",
+        "DeviceSerialNumber",
+        "InstitutionName",
+        "InstitutionAddress",
+        "StationName",
+        "RequestedProcedureID",
+        "ScheduledProcedureStepID",
+        "PerformedProcedureStepID",
+        "FillerOrderNumberImagingServiceRequest",
+        "PlacerOrderNumberImagingServiceRequest",
+        "BarcodeValue",
+        "ServiceEpisodeID",
+        "PersonAddress",
+        "PersonTelephoneNumbers",
+        "PatientComments",
+        "OrderCallbackPhoneNumber",
+        "SourceApplicationEntityTitle",
+        "SendingApplicationEntityTitle",
+        "ReceivingApplicationEntityTitle",
+        "ScheduledStationName",
+        "PerformedStationName",
+        "PatientReligiousPreference",
+        "Occupation",
+        "MilitaryRank",
+        "GantryID",
+        "CassetteID",
+        "PlateID",
+        "DetectorID",
+        "UDISequence",
+        "UniqueDeviceIdentifier",
+    }
 )
 _UIDS = frozenset(
-    """SOPInstanceUID StudyInstanceUID SeriesInstanceUID FrameOfReferenceUID ReferencedSOPInstanceUID SpecimenUID
-    MediaStorageSOPInstanceUID DeviceUID UID SynchronizationFrameOfReferenceUID""".split()
+    {
+        "SOPInstanceUID",
+        "StudyInstanceUID",
+        "SeriesInstanceUID",
+        "FrameOfReferenceUID",
+        "ReferencedSOPInstanceUID",
+        "SpecimenUID",
+        "MediaStorageSOPInstanceUID",
+        "DeviceUID",
+        "UID",
+        "SynchronizationFrameOfReferenceUID",
+    }
 )
 
 
