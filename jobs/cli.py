@@ -57,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
     query.add_argument("sql", nargs="?", help="a statement; without it a shell opens")
     query.add_argument("--csv", action="store_true", help="print comma-separated values")
     _demo(every)
+    _deidentify_files(every)
     return top
 
 
@@ -91,15 +92,37 @@ def _demo(every: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     airflow.add_argument("folder", type=Path, help="folder of hemalake.toml; Airflow keeps its own files beside it")
 
 
+def _deidentify_files(every: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    files = _command(
+        every, "deidentify-files", "De-identify a folder of DICOM, SVS, TIFF, JPEG, PNG or BMP files, without a lake.",
+        "hemalake deidentify-files scans cleaned --key @key.bin", commands.deidentify_files, settings=False,
+    )  # fmt: skip
+    files.add_argument("source", metavar="IN", type=Path, help="a file or a folder")
+    files.add_argument("out", metavar="OUT", type=Path, help="a folder, new or empty; it will hold no original name")
+    files.add_argument("--key", required=True, metavar="@FILE", help="file of the pseudonym key, 32 bytes or more")
+    files.add_argument("--profile", type=Path, metavar="FILE", help="TOML with the list `options` of PS3.15 options")
+    files.add_argument(
+        "--map", "--index", type=Path, dest="map", metavar="FILE",
+        help="one JSON line per input: its output or a reason; for the hospital alone (default OUT.map.jsonl)",
+    )  # fmt: skip
+    files.add_argument("--report", type=Path, metavar="FILE", help="JSON: what was done to which attribute, no values")
+    files.add_argument("--json", action="store_true", help="print the report as one line of JSON")
+    files.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (default 1; 0 for one a core)")
+
+
 def _command(
     every: argparse._SubParsersAction[argparse.ArgumentParser],
     name: str,
     does: str,
     example: str,
     run: Callable[[argparse.Namespace], int],
+    *,
+    settings: bool = True,
 ) -> argparse.ArgumentParser:
     one = every.add_parser(name, help=does, description=does, epilog=f"Example: {example}")
     one.set_defaults(run=run)
+    if not settings:
+        return one
     one.add_argument(
         "--settings", type=Path, default=None, metavar="FILE",
         help="settings in TOML (default: $HEMALAKE_SETTINGS, else hemalake.toml)",

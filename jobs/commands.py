@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobs.errors import UsageError
 from jobs.settings import load_settings
+from schemas.reasons import Reason
 from schemas.stages import STAGES, Stage
 
 if TYPE_CHECKING:
@@ -147,6 +148,33 @@ def demo(options: Namespace) -> int:
         print(f"  report   {lake.settings.zone_root('restricted')}/reports/{candidate.id}.html")
     print(f"  look     hemalake status --settings {file}")
     return 0
+
+
+def deidentify_files(options: Namespace) -> int:
+    """De-identify files without a lake; 1 where some were refused."""
+    from jobs import deidentify_files as files
+
+    if not options.key.startswith("@"):
+        raise UsageError("the key is read from a file: say --key @FILE.")
+    told = options.map or options.out.with_name(f"{options.out.name}.map.jsonl")
+    if options.out.resolve() in told.resolve().parents:
+        raise UsageError("the map names the inputs, so it must not lie in the output folder.")
+    results = files.run(
+        options.source, options.out, Path(options.key[1:]), profile=options.profile,
+        jobs=options.jobs or os.cpu_count() or 1, told=files.show_progress,
+    )  # fmt: skip
+    found = files.summary(files.write_results(results, told))
+    if options.report:
+        options.report.write_text(json.dumps(found, indent=1) + "\n")
+    refused = sum(found["refused"].values())
+    if options.json:
+        print(json.dumps(found))
+        return 1 if refused else 0
+    print(f"{found['files']} files in, {found['passed']} out, {refused} refused")
+    for reason, count in found["refused"].items():
+        print(f"  {count:>6} {Reason(reason).sentence}")
+    print(f"Which is which says {told} (for the hospital alone).")
+    return 1 if refused else 0
 
 
 def airflow(options: Namespace) -> int:

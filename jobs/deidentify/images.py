@@ -36,6 +36,7 @@ from jobs.dicom import log
 from jobs.dicom.codestream import DamagedStream
 from jobs.dicom.log import LogEntry
 from jobs.dicom.pixel_data import IMAGE_CODECS, CannotCopy, Layout, copy_pixel_data
+from jobs.dicom.profile import Profile
 from jobs.dicom.walker import Pseudonymiser, clean
 from jobs.errors import BadInput, HemalakeError
 from schemas.reasons import Reason
@@ -65,13 +66,14 @@ def deidentify_image(
     patient_id: str,
     shift_days: int,
     site: str = "",
+    profile: Profile | None = None,
 ) -> list[LogEntry]:
-    """De-identify an image file of any format that can be.
+    """De-identify an image file of any format that can be; DICOM by `profile`, the default one without it.
 
     Raises `BadInput`: LABEL_IMAGE, OVERVIEW_IMAGE, NOT_REWRITABLE, TRUNCATED, UNREADABLE.
     """
     if media_type == "application/dicom":
-        return deidentify_dicom(source, target, pseudonyms, patient_id, shift_days, site=site)
+        return deidentify_dicom(source, target, pseudonyms, patient_id, shift_days, site=site, profile=profile)
     if media_type in ("image/x-aperio-svs", "image/tiff"):
         return deidentify_svs(source, target, pseudonyms, patient_id, shift_days)
     if media_type in ("image/jpeg", "image/png", "image/bmp"):
@@ -87,11 +89,12 @@ def deidentify_dicom(
     shift_days: int,
     *,
     site: str = "",
+    profile: Profile | None = None,
 ) -> list[LogEntry]:
     """De-identify one DICOM file (PS3.10); a deflated one comes out as Explicit VR Little Endian."""
     with _quiet_pydicom():
         try:
-            return _dicom(source, target, pseudonyms, patient_id, shift_days, site)
+            return _dicom(source, target, pseudonyms, patient_id, shift_days, site, profile)
         except DamagedStream as damage:
             raise BadInput(Reason.TRUNCATED if damage.truncated else Reason.UNREADABLE) from None
         except CannotCopy:
@@ -103,7 +106,13 @@ def deidentify_dicom(
 
 
 def _dicom(
-    source: BinaryIO, target: BinaryIO, pseudonyms: Pseudonyms, patient_id: str, shift_days: int, site: str
+    source: BinaryIO,
+    target: BinaryIO,
+    pseudonyms: Pseudonyms,
+    patient_id: str,
+    shift_days: int,
+    site: str,
+    profile: Profile | None,
 ) -> list[LogEntry]:
     source, dataset = _read_header(source)
     _refuse(dataset)
@@ -111,7 +120,7 @@ def _dicom(
     for tag in (0x7FE00001, 0x7FE00002):
         dataset.pop(tag, None)
     entries = _meta_entries(dataset)
-    entries += clean(dataset, pseudonyms, patient_id=patient_id, shift_days=shift_days, site=site)
+    entries += clean(dataset, pseudonyms, patient_id=patient_id, shift_days=shift_days, site=site, profile=profile)
     _write_header(target, dataset, layout)
     has_pixels = copy_pixel_data(source, target, layout)
     if not has_pixels and dataset.get("SOPClassUID") == _SLIDE:
@@ -200,8 +209,8 @@ def _refuse(dataset: FileDataset) -> None:
     if "YES" in in_label:
         raise BadInput(Reason.LABEL_IMAGE)
     classes = _values(dataset, "SOPClassUID") + _values(dataset.file_meta, "MediaStorageSOPClassUID")
-    if "EncapsulatedDocument" in dataset or "DirectoryRecordSequence" in dataset:
-        raise BadInput(Reason.NOT_REWRITABLE)
+    if not classes and ("EncapsulatedDocument" in dataset or "DirectoryRecordSequence" in dataset):
+        raise BadInput(Reason.NOT_REWRITABLE)  # in an object of another class they are strays, which are cleaned
     if any(str(c) == _MEDIA_DIRECTORY or str(c).startswith(_DOCUMENTS) for c in classes):
         raise BadInput(Reason.NOT_REWRITABLE)
 

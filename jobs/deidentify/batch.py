@@ -1,0 +1,275 @@
+"""Search many outputs for the identifiers of a whole batch: one look-up a word, however many patients there are.
+
+Words are runs of letters and digits, folded for case, accents and digraphs (Müller, MÜLLER, Mueller, Muller
+are one). What was looked up once and is nobody's is remembered, so that most words of most files cost nothing.
+UTF-8, Latin-1 and UTF-16 are read. Identifiers of eight characters and a letter are found inside longer words
+too; numbers only as whole numbers, because pseudonyms and measurements are full of digits. Pixel bytes are
+searched for identifiers of eight bytes or more by their aligned four-byte words, at memory speed.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from functools import lru_cache
+from importlib import resources
+from typing import BinaryIO
+
+import numpy as np
+
+from jobs.deidentify.identifiers import Identifiers
+from jobs.deidentify.rescan import LONG, SHORTEST, Range
+
+_TOKEN = re.compile(rb"[0-9A-Za-z\x80-\xff]{4,}|[0-9A-Za-z\x80-\xff]{1,3}(?=[-^_/ .\\][0-9A-Za-z])")
+_WIDE = re.compile(rb"(?:[0-9A-Za-z\xc0-\xff]\x00){3,}[0-9A-Za-z\xc0-\xff]")
+_UID = re.compile(rb"[0-9]+(?:\.[0-9]+){3,}")
+_NUMBER = re.compile(rb"[0-9.]{4,}")
+_WORD = re.compile(r"[^\W_]+")
+_PARTS = re.compile(r"[^\W\d_]+|\d+")
+_PSEUDONYM = re.compile(rb"[0-9a-f]{16}|[0-9a-f]{32}")
+"""What the engine itself writes; the letters in it form short words by chance."""
+_DIGRAPHS = (("ae", "a"), ("oe", "o"), ("ue", "u"), ("aa", "a"), ("ss", "s"))
+_SPECIAL = str.maketrans({"ß": "s", "ø": "o", "æ": "a", "đ": "d", "ł": "l", "ı": "i", "ð": "d", "þ": "t"})
+_REMEMBERED = 1 << 19
+_CHUNK = 1 << 20
+_TABLE_BITS = 16
+_CASE = 0x20202020
+"""Sets the bit of each byte that parts capital letters from small ones."""
+_LEAST_DISTINCT = 4
+"""Strings of fewer different bytes, such as `00000000`, are what flat areas of pixels look like."""
+
+
+@lru_cache(maxsize=1 << 16)
+def fold(text: str) -> str:
+    """Lower case without accents; digraphs that stand for one letter become its base letter."""
+    folded = text.lower() if text.isascii() else _without_accents(text)
+    for digraph, letter in _DIGRAPHS:
+        if digraph in folded:
+            folded = folded.replace(digraph, letter)
+    return folded
+
+
+def _without_accents(text: str) -> str:
+    apart = unicodedata.normalize("NFKD", text.casefold().translate(_SPECIAL))
+    return "".join(c for c in apart if not unicodedata.combining(c))
+
+
+def _texts(raw: bytes) -> set[str]:
+    """A run of bytes as text, in each encoding that it may be in."""
+    if raw.isascii():
+        return {raw.decode("ascii")}
+    return {raw.decode("utf-8", "ignore"), raw.decode("latin-1")}
+
+
+class Batch:
+    """The identifiers of all patients of a batch; add them all, then search."""
+
+    def __init__(self) -> None:
+        self._words: set[str] = set()
+        self._uids: set[bytes] = set()
+        self._starts: dict[str, set[str]] = {}
+        """Identifiers of eight characters or more by their first eight."""
+        self._spread: dict[str, set[str]] = {}
+        """Identifiers that separators part, by their longest run."""
+        self._long: set[bytes] = set()
+        self._clean: set[bytes] = set()
+        self._pixels: _PixelSearch | None = None
+
+    def add(self, found: Identifiers) -> None:
+        """Add what one input says of its patient."""
+        for name in found.names:
+            self._add(name, parts=True)
+        for value in found.ids:
+            self._add(value, parts=False)
+        self._uids.update(uid for uid in found.uids if len(uid) >= LONG)
+
+    def _add(self, raw: bytes, *, parts: bool) -> None:
+        raw = raw.strip(b"\0 ^=\r\n")
+        if len(raw) < SHORTEST:
+            return
+        if len(raw) >= LONG:
+            self._long.add(raw)
+        for text in _texts(raw):
+            runs = [fold(run) for run in _WORD.findall(text)]
+            joined = "".join(runs)
+            self._add_word(joined)
+            if parts:
+                for run in runs:
+                    if run.isalpha():
+                        self._add_word(run)
+            if len(runs) > 1 and len(joined) >= SHORTEST:
+                self._spread.setdefault(max(runs, key=len), set()).add(joined)
+
+    def _add_word(self, word: str) -> None:
+        if len(word) < SHORTEST or (word.isdigit() and len(word) < LONG):
+            return
+        self._words.add(word)
+        if len(word) >= LONG and not word.isdigit():
+            self._starts.setdefault(word[:LONG], set()).add(word)
+
+    def found_in(self, stream: BinaryIO, pixels: Iterable[Range], own: Identifiers) -> bool:
+        """Whether an output holds an identifier of anybody in the batch, or a birth date or number of its own
+        patient."""
+        position = 0
+        stream.seek(0)
+        for part in sorted(pixels):
+            if part.start > position and self._in_text(stream.read(part.start - position), own):
+                return True
+            stream.seek(part.start)
+            if self._in_pixels(stream, part.stop - part.start):
+                return True
+            position = part.stop
+            stream.seek(position)
+        return self._in_text(stream.read(), own)
+
+    def _in_text(self, data: bytes, own: Identifiers) -> bool:
+        if not self._uids.isdisjoint(_UID.findall(data)):
+            return True
+        numbers = {v.strip(b"\0 ") for v in own.ids if v.strip(b"\0 ").isdigit() and len(v) < LONG} | own.birth_dates
+        if numbers and not numbers.isdisjoint(_NUMBER.findall(data)):
+            return True
+        tokens = set(_TOKEN.findall(data))
+        tokens.update(run.replace(b"\0", b"") for run in _WIDE.findall(data))
+        fresh = tokens - self._clean
+        hit = any(self._is_known(token, data) for token in fresh)
+        if not hit:
+            if len(self._clean) > _REMEMBERED:
+                self._clean.clear()
+            self._clean |= {token for token in fresh if not self._may_spread(token)}
+        return hit
+
+    def _may_spread(self, token: bytes) -> bool:
+        return any(fold(text) in self._spread for text in _texts(token))
+
+    def _is_known(self, token: bytes, data: bytes) -> bool:
+        for text in _texts(token):
+            word = fold(text)
+            if word in self._words and not _is_public(text):
+                return True
+            if not (word.isalpha() or word.isdigit() or _PSEUDONYM.fullmatch(token)):
+                pieces = [piece for piece in _PARTS.findall(word) if piece in self._words]
+                if any(not piece.isdigit() and not _is_public(piece) for piece in pieces):
+                    return True
+            if len(word) > LONG and any(
+                word.startswith(known, at)
+                for at in range(len(word) - LONG + 1)
+                for known in self._starts.get(word[at : at + LONG], ())
+            ):
+                return True
+            if word in self._spread and self._is_spread(self._spread[word], data):
+                return True
+        return False
+
+    def _is_spread(self, known: set[str], data: bytes) -> bool:
+        """Whether one of the identifiers stands in the data with separators between its runs."""
+        runs = [fold(run) for run in _WORD.findall(data.decode("latin-1"))]
+        runs += [fold(run) for run in _WORD.findall(data.decode("utf-8", "ignore"))] if not data.isascii() else []
+        joined = " ".join(runs)
+        return any(
+            re.search(r"(?<![^\W_])" + r" ?".join(map(re.escape, one)) + r"(?![^\W_])", joined) is not None
+            and not _is_public(one)
+            for one in known
+        )
+
+    def _in_pixels(self, stream: BinaryIO, length: int) -> bool:
+        if self._pixels is None:
+            self._pixels = _PixelSearch(self._long)
+        return self._pixels.found_in(stream, length)
+
+
+class _PixelSearch:
+    """Finds byte strings of eight bytes or more, in any ASCII case, in UTF-8, Latin-1 and UTF-16.
+
+    A string of seven bytes or more holds a whole aligned word of four. Each aligned word of the data is
+    looked up in a small table of hashes; the few places that pass are looked at closely.
+    """
+
+    def __init__(self, values: Iterable[bytes]) -> None:
+        self.patterns = {form for value in values for form in _forms(value)}
+        self.longest = max(map(len, self.patterns), default=0)
+        self.by_start: dict[bytes, list[bytes]] = {}
+        self.by_word: dict[int, set[int]] = {}
+        """A word as it lies in the data, to how many bytes before it a string may start."""
+        for pattern in self.patterns:
+            self.by_start.setdefault(pattern[:LONG], []).append(pattern)
+            for phase in range(4):
+                at = phase
+                if pattern.count(pattern[at], at, at + 4) > 2 and len(pattern) >= at + LONG:
+                    at += 4  # a word of one letter, such as `0000`, would be met in each flat area
+                word = int.from_bytes(pattern[at : at + 4], "little") | _CASE
+                self.by_word.setdefault(word, set()).add(at)
+        self.bits = max(_TABLE_BITS, min(22, 6 + len(self.by_word).bit_length()))
+        words = np.fromiter(self.by_word, np.uint32, len(self.by_word))
+        self.table = np.zeros(1 << self.bits, np.bool_)
+        self.table[self._hash(words)] = True
+        self.words = np.sort(words)
+
+    def _hash(self, words: np.ndarray) -> np.ndarray:
+        return (words * np.uint32(2654435769)) >> np.uint32(32 - self.bits)
+
+    def found_in(self, stream: BinaryIO, length: int) -> bool:
+        """Whether the next `length` bytes hold one of the strings."""
+        if not self.patterns:
+            return False
+        overlap = -(-2 * self.longest // 4) * 4
+        buffer = bytearray(overlap + _CHUNK)
+        view, kept, left = memoryview(buffer), 0, length
+        while left > 0:
+            got = stream.readinto(view[kept : min(kept + left, len(buffer))])  # type: ignore[attr-defined]
+            if not got:
+                return False
+            left -= got
+            size = kept + got
+            if self._in_block(buffer, size):
+                return True
+            kept = min(overlap, size)
+            buffer[:kept] = buffer[size - kept : size]
+        return False
+
+    def _in_block(self, buffer: bytearray, size: int) -> bool:
+        words = np.frombuffer(buffer, np.uint32, size // 4) | np.uint32(_CASE)
+        places = np.flatnonzero(self.table[self._hash(words)])
+        if not places.size:
+            return False
+        found = words[places]
+        index = np.minimum(np.searchsorted(self.words, found), self.words.size - 1)
+        known = self.words[index] == found
+        for place, word in zip(places[known].tolist(), found[known].tolist(), strict=True):
+            for at in self.by_word[word]:
+                start = max(4 * place - at, 0)
+                for pattern in self.by_start.get(bytes(buffer[start : start + LONG]).lower(), ()):
+                    if bytes(buffer[start : start + len(pattern)]).lower() == pattern:
+                        return True
+        return False
+
+
+def _forms(value: bytes) -> set[bytes]:
+    """How an identifier may stand among pixel bytes, in lower case."""
+    forms = {value}
+    for text in _texts(value):
+        forms |= {text.encode("utf-8"), text.encode("utf-16-le"), text.encode("utf-16-be")}
+    return {form.lower() for form in forms if len(set(form)) >= _LEAST_DISTINCT}
+
+
+def _is_public(word: str) -> bool:
+    """Whether a word is one of the public vocabularies, so that it says nothing of a person."""
+    return fold(word) in _public_words()
+
+
+@lru_cache(maxsize=1)
+def _public_words() -> frozenset[str]:
+    """All words of defined terms, coded meanings, devices and names of registered UIDs.
+
+    Loaded only when an identifier was met, which is seldom.
+    """
+    from pydicom.sr._concepts_dict import concepts
+    from pydicom.uid import UID_dictionary
+
+    from jobs.dicom import values
+
+    devices = resources.files("jobs.dicom").joinpath("devices.txt").read_text("utf-8").splitlines()
+    texts = {*values.defined_terms(), *devices} | {entry[0] for entry in UID_dictionary.values()}
+    texts |= {str(named[0]) for codes in concepts.values() for known in codes.values() for named in known.values()}
+    runs = [[fold(run) for run in _WORD.findall(text)] for text in texts]
+    return frozenset(run for text in runs for run in text) | frozenset("".join(text) for text in runs)

@@ -1,0 +1,218 @@
+"""What identifies a patient in a DICOM file, read by a walk over its bytes that shares nothing with the engine.
+
+The rescan looks for what this finds, so a value that the engine overlooked is still known. Elements are
+stepped over by their headers (PS3.5 sections 7.1 and 7.5); nothing is decoded or kept but the values asked
+for. A file that breaks off gives what came before.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from typing import NamedTuple
+
+from pydicom._dicom_dict import DicomDictionary
+
+_LONG = frozenset((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"))
+_UNDEFINED = 0xFFFFFFFF
+_ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
+_LONGEST_VALUE = 1 << 14
+_MOST_INFLATED = 1 << 27
+_PATIENT_ID, _ISSUER, _STUDY, _SERIES, _INSTANCE = 0x00100020, 0x00100021, 0x0020000D, 0x0020000E, 0x00080018
+_BIRTH_DATE = 0x00100030
+_IDS = frozenset(
+    {
+        "PatientID",
+        "OtherPatientIDs",
+        "PatientAddress",
+        "PatientTelephoneNumbers",
+        "PatientTelecomInformation",
+        "MedicalRecordLocator",
+        "InsurancePlanIdentification",
+        "AdmissionID",
+        "IssuerOfAdmissionID",
+        "AccessionNumber",
+        "StudyID",
+        "ContainerIdentifier",
+        "SpecimenIdentifier",
+        "SpecimenAccessionNumber",
+        "DeviceSerialNumber",
+        "InstitutionName",
+        "InstitutionAddress",
+        "StationName",
+        "RequestedProcedureID",
+        "ScheduledProcedureStepID",
+        "PerformedProcedureStepID",
+        "FillerOrderNumberImagingServiceRequest",
+        "PlacerOrderNumberImagingServiceRequest",
+        "BarcodeValue",
+        "ServiceEpisodeID",
+        "PersonAddress",
+        "PersonTelephoneNumbers",
+        "PatientComments",
+        "OrderCallbackPhoneNumber",
+        "SourceApplicationEntityTitle",
+        "SendingApplicationEntityTitle",
+        "ReceivingApplicationEntityTitle",
+        "ScheduledStationName",
+        "PerformedStationName",
+        "PatientReligiousPreference",
+        "Occupation",
+        "MilitaryRank",
+        "GantryID",
+        "CassetteID",
+        "PlateID",
+        "DetectorID",
+        "UDISequence",
+        "UniqueDeviceIdentifier",
+    }
+)
+_UIDS = frozenset(
+    {
+        "SOPInstanceUID",
+        "StudyInstanceUID",
+        "SeriesInstanceUID",
+        "FrameOfReferenceUID",
+        "ReferencedSOPInstanceUID",
+        "SpecimenUID",
+        "MediaStorageSOPInstanceUID",
+        "DeviceUID",
+        "UID",
+        "SynchronizationFrameOfReferenceUID",
+    }
+)
+
+
+class _Kinds(NamedTuple):
+    """Tags by what their values are."""
+
+    names: frozenset[int]
+    ids: frozenset[int]
+    uids: frozenset[int]
+
+
+@dataclass
+class Identifiers:
+    """What one file says of who it is about; values as bytes, as they stand in it."""
+
+    patient: tuple[bytes, bytes] = (b"", b"")
+    """PatientID and its issuer; empty where there is none."""
+    unit: bytes = b""
+    """Series, study or instance UID: tells apart files without a PatientID."""
+    names: set[bytes] = field(default_factory=set)
+    ids: set[bytes] = field(default_factory=set)
+    uids: set[bytes] = field(default_factory=set)
+    birth_dates: set[bytes] = field(default_factory=set)
+
+
+def read_identifiers(data: bytes) -> Identifiers:
+    """Return what identifies somebody in a DICOM file; `data` may be a memory map."""
+    found = Identifiers()
+    seen: dict[int, bytes] = {}
+    kinds = _kinds()
+    for tag, vr, value, top in _elements(data):
+        if vr == b"PN" or tag in kinds.names:
+            found.names.add(value)
+        elif tag in kinds.ids:
+            found.ids.update(value.split(b"\\"))
+        elif tag in kinds.uids and not value.startswith(b"1.2.840.10008."):
+            found.uids.update(value.rstrip(b"\0 ").split(b"\\"))
+        elif tag == _BIRTH_DATE:
+            found.birth_dates.add(value.strip(b"\0 "))
+        if top:
+            seen[tag] = value.strip(b"\0 ")
+    if seen.get(_PATIENT_ID):
+        found.patient = (seen[_PATIENT_ID], seen.get(_ISSUER, b""))
+    found.unit = seen.get(_STUDY) or seen.get(_SERIES) or seen.get(_INSTANCE) or b""
+    return found
+
+
+@cache
+def _kinds() -> _Kinds:
+    names, ids, uids = set(), set(), set()
+    for tag, (vr, _, _, _, keyword) in DicomDictionary.items():
+        if vr == "PN":
+            names.add(tag)
+        elif keyword in _IDS:
+            ids.add(tag)
+        elif keyword in _UIDS:
+            uids.add(tag)
+    return _Kinds(frozenset(names), frozenset(ids), frozenset(uids))
+
+
+def _elements(data: bytes) -> Iterator[tuple[int, bytes, bytes, bool]]:
+    """Yield (tag, VR, value, whether at the root) of short values before the pixel data, at every depth."""
+    position = 132 if data[128:132] == b"DICM" else 0
+    syntax = b""
+    for tag, vr, start, stop, _ in _walk(data, position, "<", True):
+        if tag >> 16 != 2:
+            break
+        position = stop
+        value = data[start:stop]
+        if tag == 0x00020010:
+            syntax = value.strip(b"\0 ")
+        yield tag, vr, value, False
+    order, explicit = (">" if syntax == b"1.2.840.10008.1.2.2" else "<"), data[position + 4 : position + 6].isalpha()
+    if syntax == b"1.2.840.10008.1.2.1.99":
+        data, position, explicit = _inflated(data[position:]), 0, True
+    yield from _values(data, position, order, explicit)
+
+
+def _values(data: bytes, position: int, order: str, explicit: bool) -> Iterator[tuple[int, bytes, bytes, bool]]:
+    for tag, vr, start, stop, depth in _walk(data, position, order, explicit):
+        if tag >> 16 == 0x7FE0 and depth == 0:
+            return
+        if stop - start <= _LONGEST_VALUE:
+            yield tag, vr, data[start:stop], depth == 0
+
+
+def _inflated(data: bytes) -> bytes:
+    try:
+        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, _MOST_INFLATED)
+    except zlib.error:
+        return b""
+
+
+def _walk(data: bytes, position: int, order: str, explicit: bool) -> Iterator[tuple[int, bytes, int, int, int]]:
+    """Yield (tag, VR, start, stop, depth) of every element that is no sequence.
+
+    Sequences and items are entered by stepping behind their header, so depth costs nothing. Ends where the
+    bytes do, or contradict themselves.
+    """
+    size = len(data)
+    short, long = struct.Struct(order + "HH2sH"), struct.Struct(order + "HHI")
+    length_of = struct.Struct(order + "I")
+    item = struct.pack(order + "HH", 0xFFFE, 0xE000)
+    ends: list[tuple[int, bool]] = []  # where each open sequence ends, and whether its parent is explicit
+    while position + 8 <= size:
+        while ends and position >= ends[-1][0]:
+            explicit = ends.pop()[1]
+        group, number, vr, length = short.unpack_from(data, position)
+        tag, start = group << 16 | number, position + 8
+        if group == 0xFFFE or not (explicit and vr.isalpha()):
+            length, vr = long.unpack_from(data, position)[2], b""
+        elif vr in _LONG:
+            if position + 12 > size:
+                return
+            length, start = length_of.unpack_from(data, position + 8)[0], position + 12
+        if group == 0xFFFE:
+            if tag == _SEQUENCE_END and ends:
+                explicit = ends.pop()[1]
+            position = start
+            continue
+        if group == 0x7FE0 and not ends:
+            yield tag, vr, start, size, 0
+            return
+        stop = size if length == _UNDEFINED else start + length
+        if vr == b"SQ" or length == _UNDEFINED or (vr in (b"", b"UN") and data[start : start + 4] == item):
+            ends.append((stop, explicit))
+            explicit = explicit and vr != b"UN"  # a sequence in UN is in implicit VR (PS3.5 6.2.2, note 2)
+            position = start
+            continue
+        if stop > size:
+            return
+        yield tag, vr, start, stop, len(ends)
+        position = stop

@@ -1,0 +1,340 @@
+"""De-identify a file or a folder of files without a lake: the engine of the stage, alone.
+
+Two passes. The first reads who each file is about, by a parse of its own; the second cleans each file and
+searches what came out for every identifier of every patient of the first. What does not pass leaves nothing
+behind but its line in the map. Neither pass holds pixel data.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import json
+import mmap
+import os
+import sys
+import tomllib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from io import BufferedRandom
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from jobs.deidentify.batch import Batch
+from jobs.deidentify.identifiers import Identifiers, read_identifiers
+from jobs.deidentify.images import deidentify_image
+from jobs.deidentify.pixel_ranges import pixel_ranges
+from jobs.dicom.log import LogEntry
+from jobs.dicom.profile import Profile
+from jobs.errors import BadInput, SettingsError, UsageError
+from jobs.pseudonyms import Pseudonyms
+from schemas.reasons import Reason
+
+_SUFFIX = {
+    "application/dicom": "dcm",
+    "image/x-aperio-svs": "svs",
+    "image/tiff": "tif",
+    "image/jpeg": "jpg",
+    "image/png": "png",
+    "image/bmp": "bmp",
+}
+_HEAD = 1 << 16
+_NAMED_BY = 1 << 20
+"""Outputs are named by their first bytes and their size, and by all of their bytes where two are alike in these."""
+
+
+@dataclass
+class Input:
+    """One file that came in."""
+
+    path: Path
+    media_type: str = ""
+    found: Identifiers = field(default_factory=Identifiers)
+    refused: Reason | None = None
+
+
+@dataclass
+class Result:
+    """What became of one input: an output, or a reason why there is none."""
+
+    input: str
+    output: str | None = None
+    reason: str | None = None
+    note: str | None = None
+    entries: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
+    """(attribute path, action, rule, code) to how often; never a value."""
+
+
+class Cleaner:
+    """Cleans the files of a batch, one after another."""
+
+    def __init__(self, pseudonyms: Pseudonyms, out: Path, batch: Batch, profile: Profile | None) -> None:
+        self._pseudonyms, self._out, self._batch, self._profile = pseudonyms, out, batch, profile
+
+    def __call__(self, file: Input) -> Result:
+        """Clean one file into the output folder; the result says what became of it."""
+        result = Result(str(file.path))
+        if file.refused is not None:
+            result.reason = file.refused
+            return result
+        part = self._out / f".{os.getpid()}.part"
+        try:
+            with part.open("w+b") as target:
+                entries = self._clean(file, target)
+                result.entries = Counter(_without_index(entry) for entry in entries)
+                name, twin = self._name(file, target)
+            if not twin:
+                name.parent.mkdir(exist_ok=True)
+                os.utime(part, (0, 0))
+                part.replace(name)
+            else:
+                result.note = "same content as another output"
+            result.output = str(name.relative_to(self._out))
+        except BadInput as problem:
+            result.reason = problem.reason
+        finally:
+            part.unlink(missing_ok=True)
+        return result
+
+    def _clean(self, file: Input, target: BinaryIO) -> list[LogEntry]:
+        patient = patient_of(file)
+        try:
+            with file.path.open("rb") as source:
+                entries = deidentify_image(
+                    source,
+                    target,
+                    media_type=file.media_type,
+                    pseudonyms=self._pseudonyms,
+                    patient_id=patient,
+                    shift_days=self._pseudonyms.shift_days(patient),
+                    profile=self._profile,
+                )
+        except (BadInput, OSError):
+            raise
+        except Exception:  # the decoders of damaged files fail in many ways, and their messages quote them
+            raise BadInput(Reason.UNREADABLE) from None
+        target.flush()
+        if self._batch.found_in(target, pixel_ranges(target, file.media_type), file.found):
+            raise BadInput(Reason.IDENTIFIER_FOUND)
+        return entries
+
+    def _name(self, file: Input, target: BinaryIO) -> tuple[Path, bool]:
+        """The output's name, an HMAC of its content, and whether an equal one is there already."""
+        folder = self._out / self._pseudonyms.key_for("patient", patient_of(file))
+        size = target.seek(0, 2)
+        target.seek(0)
+        start = hashlib.sha256(target.read(_NAMED_BY)).hexdigest()
+        name = folder / f"{self._pseudonyms.key_for('output', start, str(size))}.{_SUFFIX[file.media_type]}"
+        if not name.exists():
+            return name, False
+        ours = _digest(target)
+        with name.open("rb") as other:
+            if _digest(other) == ours:
+                return name, True
+        name = folder / f"{self._pseudonyms.key_for('output', ours)}.{_SUFFIX[file.media_type]}"
+        return name, name.exists()
+
+
+def run(
+    source: Path,
+    out: Path,
+    key: Path,
+    *,
+    profile: Path | None = None,
+    jobs: int = 1,
+    told: Callable[[str, int, int], None] = lambda what, done, total: None,
+) -> Iterator[Result]:
+    """Read who the files of `source` are about, then de-identify each into `out`, which must be new or empty.
+
+    Returns one result an input, as they come; files are cleaned while it is iterated.
+
+    Raises:
+        UsageError: a path, the key or the profile cannot be used; nothing was written.
+    """
+    _check(source, out)
+    pseudonyms, rules = Pseudonyms.from_file(key), _profile(profile)
+    paths = sorted(_files(source))
+    if not paths:
+        raise UsageError("the input holds no file.")
+    batch, files = Batch(), []
+    for number, path in enumerate(paths):
+        told("reading", number, len(paths))
+        files.append(read_input(path))
+        batch.add(files[-1].found)
+    gc.freeze()  # the dictionaries of DICOM live as long as the process: to look through them again costs a tenth
+    out.mkdir(parents=True, exist_ok=True)
+    return _told(_cleaned(Cleaner(pseudonyms, out, batch, rules), files, jobs), told, len(paths))
+
+
+def _told(results: Iterable[Result], told: Callable[[str, int, int], None], total: int) -> Iterator[Result]:
+    for number, result in enumerate(results, 1):
+        yield result
+        told("cleaning", number, total)
+
+
+def read_input(path: Path) -> Input:
+    """Say what a file is by its own bytes, and whom it is about."""
+    file = Input(path)
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(_HEAD)
+            file.media_type = _media_type(head)
+            if not head:
+                file.refused = Reason.EMPTY_FILE
+            elif not file.media_type:
+                file.refused = Reason.UNKNOWN_FORMAT
+            elif file.media_type == "application/dicom":
+                with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                    file.found = read_identifiers(cast(bytes, data))
+            else:
+                _read_image(file, stream)
+    except OSError:
+        file.refused = Reason.UNREADABLE
+    return file
+
+
+def patient_of(file: Input) -> str:
+    """What a patient's pseudonym hangs on: issuer and number, or the study, or the file itself."""
+    number, issuer = file.found.patient
+    if number:
+        return f"{issuer.decode('latin-1')}\\{number.decode('latin-1')}"
+    return f"study\\{file.found.unit.decode('latin-1')}" if file.found.unit else f"file\\{file.path.name}"
+
+
+def summary(results: Iterable[Result]) -> dict[str, Any]:
+    """Counts of a run, free of values: files, refusals by reason, and what was done to which attribute."""
+    files = passed = 0
+    refused: Counter[str] = Counter()
+    attributes: Counter[tuple[str, str, str, str]] = Counter()
+    for result in results:
+        files += 1
+        passed += result.output is not None
+        if result.reason is not None:
+            refused[result.reason] += 1
+        attributes.update(result.entries)
+    done = [
+        {"path": path, "action": action, "rule": rule, "code": code, "count": count}
+        for (path, action, rule, code), count in sorted(attributes.items())
+    ]
+    return {
+        "files": files,
+        "passed": passed,
+        "refused": dict(sorted(refused.items())),
+        "status": "pseudonymised",
+        "burned_in_text": "not looked for",
+        "attributes": done,
+    }
+
+
+def _cleaned(cleaner: Cleaner, files: list[Input], jobs: int) -> Iterator[Result]:
+    if jobs == 1:
+        yield from map(cleaner, files)
+        return
+    from multiprocessing import get_context
+
+    global _shared
+    _shared = cleaner
+    with get_context("fork").Pool(jobs) as pool:  # the key reaches the workers by inheritance, never by a pipe
+        yield from pool.imap(_clean_shared, files, chunksize=4)
+
+
+_shared: Cleaner | None = None
+
+
+def _clean_shared(file: Input) -> Result:
+    return cast(Cleaner, _shared)(file)
+
+
+def _check(source: Path, out: Path) -> None:
+    if not source.exists():
+        raise UsageError("the input does not exist.")
+    inside, outside = source.resolve(), out.resolve()
+    if inside == outside or inside in outside.parents or outside in inside.parents:
+        raise UsageError("input and output must not lie in one another.")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError("the output folder must be new or empty: outputs of two runs or two keys are never mixed.")
+
+
+def _profile(path: Path | None) -> Profile | None:
+    if path is None:
+        return None
+    try:
+        with path.open("rb") as file:
+            return Profile(tomllib.load(file)["options"])
+    except OSError:
+        raise SettingsError("The profile file cannot be read.") from None
+    except (tomllib.TOMLDecodeError, KeyError, TypeError):
+        raise SettingsError("The profile file must be TOML with a list `options`.") from None
+    except ValueError as problem:
+        raise SettingsError(f"The profile file: {problem}") from None
+
+
+def _files(source: Path) -> Iterator[Path]:
+    if source.is_file():
+        yield source
+    for folder, _, names in os.walk(source):
+        yield from (Path(folder, name) for name in names)
+
+
+def _media_type(head: bytes) -> str:
+    if head[128:132] == b"DICM":
+        return "application/dicom"
+    if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        return "image/tiff"
+    if head[:3] == b"\xff\xd8\xff":
+        return "image/jpeg"
+    if head[:8] == b"\x89PNG\r\n\x1a\n":
+        return "image/png"
+    if head[:2] == b"BM" and head[14:18] in (b"\x0c\0\0\0", b"\x28\0\0\0", b"\x6c\0\0\0", b"\x7c\0\0\0"):
+        return "image/bmp"
+    return "application/dicom" if head[:2] in (b"\x02\0", b"\x08\0", b"\0\x08") else ""
+
+
+def _read_image(file: Input, stream: BinaryIO) -> None:
+    """Read who an image of another format names; the readers of the ingest stage know how."""
+    from jobs.ingest.content import Content, Place
+    from jobs.ingest.scans import READERS
+
+    content = Content(media_type=file.media_type)
+    try:
+        READERS[file.media_type.rpartition("/")[2]](
+            content, Place(file.path.name, ""), stream, file.path.stat().st_size
+        )
+    except BadInput as problem:
+        file.refused = problem.reason
+    file.media_type = content.media_type
+    for one in content.identifiers:
+        values = file.found.names if one["kind"] == "name" else file.found.ids
+        values.add(one["value"].encode())
+
+
+def _without_index(entry: LogEntry) -> tuple[str, str, str, str]:
+    path = ".".join(part.partition("[")[0] for part in entry.path.split("."))
+    return path, entry.action, entry.rule, entry.code or ""
+
+
+def _digest(stream: BinaryIO) -> str:
+    stream.seek(0)
+    return hashlib.file_digest(cast(BufferedRandom, stream), "sha256").hexdigest()
+
+
+def write_results(results: Iterable[Result], to: Path) -> Iterator[Result]:
+    """Pass results on, writing one JSON line each: the input, and its output or the reason why it has none."""
+    with os.fdopen(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        for result in results:
+            shown = {
+                "input": result.input,
+                "output": result.output,
+                "status": "refused" if result.reason else "passed",
+                "reason": result.reason,
+                "note": result.note,
+            }
+            file.write(json.dumps(shown) + "\n")
+            yield result
+
+
+def show_progress(what: str, done: int, total: int) -> None:
+    """Keep one line up to date on a terminal; say nothing elsewhere."""
+    if sys.stderr.isatty() and (done == total or done % 16 == 0):
+        print(f"\r{what} {done}/{total} ", end="\n" if done == total else "", file=sys.stderr, flush=True)
