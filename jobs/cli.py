@@ -100,14 +100,16 @@ def _deidentify_files(every: argparse._SubParsersAction[argparse.ArgumentParser]
     files.add_argument("source", metavar="IN", type=Path, help="a file or a folder")
     files.add_argument("out", metavar="OUT", type=Path, help="a folder, new or empty; it will hold no original name")
     files.add_argument("--key", required=True, metavar="@FILE", help="file of the pseudonym key, 32 bytes or more")
-    files.add_argument("--profile", type=Path, metavar="FILE", help="TOML with the list `options` of PS3.15 options")
     files.add_argument(
-        "--map", "--index", type=Path, dest="map", metavar="FILE",
+        "--profile", type=Path, metavar="FILE", help="TOML: `options` of PS3.15 Table E.1-1, `oldest_age`"
+    )
+    files.add_argument(
+        "--map", type=Path, dest="map", metavar="FILE",
         help="one JSON line per input: its output or a reason; for the hospital alone (default OUT.map.jsonl)",
     )  # fmt: skip
     files.add_argument("--report", type=Path, metavar="FILE", help="JSON: what was done to which attribute, no values")
     files.add_argument("--json", action="store_true", help="print the report as one line of JSON")
-    files.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (default 1; 0 for one a core)")
+    files.add_argument("--jobs", type=int, default=0, metavar="N", help="processes (default: one a core)")
 
 
 def _command(

@@ -151,7 +151,7 @@ def demo(options: Namespace) -> int:
 
 
 def deidentify_files(options: Namespace) -> int:
-    """De-identify files without a lake; 1 where some were refused."""
+    """De-identify files without a lake; every input is passed or refused with its reason."""
     from jobs import deidentify_files as files
 
     if not options.key.startswith("@"):
@@ -161,7 +161,7 @@ def deidentify_files(options: Namespace) -> int:
         raise UsageError("the map names the inputs, so it must not lie in the output folder.")
     results = files.run(
         options.source, options.out, Path(options.key[1:]), profile=options.profile,
-        jobs=options.jobs or os.cpu_count() or 1, told=files.show_progress,
+        jobs=options.jobs, told=files.show_progress,
     )  # fmt: skip
     found = files.summary(files.write_results(results, told))
     if options.report:
@@ -169,12 +169,12 @@ def deidentify_files(options: Namespace) -> int:
     refused = sum(found["refused"].values())
     if options.json:
         print(json.dumps(found))
-        return 1 if refused else 0
+        return 0
     print(f"{found['files']} files in, {found['passed']} out, {refused} refused")
     for reason, count in found["refused"].items():
         print(f"  {count:>6} {Reason(reason).sentence}")
     print(f"Which is which says {told} (for the hospital alone).")
-    return 1 if refused else 0
+    return 0
 
 
 def airflow(options: Namespace) -> int:

@@ -13,7 +13,6 @@ import json
 import mmap
 import os
 import sys
-import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -27,7 +26,7 @@ from jobs.deidentify.images import deidentify_image
 from jobs.deidentify.pixel_ranges import pixel_ranges
 from jobs.dicom.log import LogEntry
 from jobs.dicom.profile import Profile
-from jobs.errors import BadInput, SettingsError, UsageError
+from jobs.errors import BadInput, UsageError
 from jobs.pseudonyms import Pseudonyms
 from schemas.reasons import Reason
 
@@ -142,18 +141,20 @@ def run(
     key: Path,
     *,
     profile: Path | None = None,
-    jobs: int = 1,
+    jobs: int = 0,
     told: Callable[[str, int, int], None] = lambda what, done, total: None,
 ) -> Iterator[Result]:
     """Read who the files of `source` are about, then de-identify each into `out`, which must be new or empty.
 
-    Returns one result an input, as they come; files are cleaned while it is iterated.
+    Returns one result an input, in their order; files are cleaned while it is iterated, by `jobs` processes (0: one a
+    core).
 
     Raises:
         UsageError: a path, the key or the profile cannot be used; nothing was written.
     """
     _check(source, out)
-    pseudonyms, rules = Pseudonyms.from_file(key), _profile(profile)
+    pseudonyms = Pseudonyms.from_file(key)
+    rules = Profile.from_file(profile) if profile else None
     paths = sorted(_files(source))
     if not paths:
         raise UsageError("the input holds no file.")
@@ -164,13 +165,19 @@ def run(
         batch.add(files[-1].found)
     gc.freeze()  # the dictionaries of DICOM live as long as the process: to look through them again costs a tenth
     out.mkdir(parents=True, exist_ok=True)
-    return _told(_cleaned(Cleaner(pseudonyms, out, batch, rules), files, jobs), told, len(paths))
+    results = _cleaned(Cleaner(pseudonyms, out, batch, rules), files, jobs or os.cpu_count() or 1)
+    return _told(files, results, told)
 
 
-def _told(results: Iterable[Result], told: Callable[[str, int, int], None], total: int) -> Iterator[Result]:
-    for number, result in enumerate(results, 1):
+def _told(files: list[Input], results: Iterable[Result], told: Callable[[str, int, int], None]) -> Iterator[Result]:
+    """Pass results on; of two inputs that share a SOP Instance UID but not their content, the later is noted."""
+    outputs: dict[bytes, str] = {}
+    for number, (file, result) in enumerate(zip(files, results, strict=True), 1):
+        instance = file.found.instance
+        if result.output and instance and outputs.setdefault(instance, result.output) != result.output:
+            result.note = "another input has the same SOP Instance UID and other content"
         yield result
-        told("cleaning", number, total)
+        told("cleaning", number, len(files))
 
 
 def read_input(path: Path) -> Input:
@@ -195,10 +202,12 @@ def read_input(path: Path) -> Input:
 
 
 def patient_of(file: Input) -> str:
-    """What a patient's pseudonym hangs on: issuer and number, or the study, or the file itself."""
-    number, issuer = file.found.patient
-    if number:
-        return f"{issuer.decode('latin-1')}\\{number.decode('latin-1')}"
+    """What a patient's pseudonym hangs on: the number, or the study, or the file itself.
+
+    A folder is of one hospital: whatever issuer a file names, one number is one patient.
+    """
+    if file.found.patient:
+        return f"number\\{file.found.patient.decode('latin-1')}"
     return f"study\\{file.found.unit.decode('latin-1')}" if file.found.unit else f"file\\{file.path.name}"
 
 
@@ -254,20 +263,6 @@ def _check(source: Path, out: Path) -> None:
         raise UsageError("input and output must not lie in one another.")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError("the output folder must be new or empty: outputs of two runs or two keys are never mixed.")
-
-
-def _profile(path: Path | None) -> Profile | None:
-    if path is None:
-        return None
-    try:
-        with path.open("rb") as file:
-            return Profile(tomllib.load(file)["options"])
-    except OSError:
-        raise SettingsError("The profile file cannot be read.") from None
-    except (tomllib.TOMLDecodeError, KeyError, TypeError):
-        raise SettingsError("The profile file must be TOML with a list `options`.") from None
-    except ValueError as problem:
-        raise SettingsError(f"The profile file: {problem}") from None
 
 
 def _files(source: Path) -> Iterator[Path]:

@@ -263,13 +263,13 @@ def _public_words() -> frozenset[str]:
 
     Loaded only when an identifier was met, which is seldom.
     """
-    from pydicom.sr._concepts_dict import concepts
     from pydicom.uid import UID_dictionary
 
     from jobs.dicom import values
+    from jobs.dicom.codes import public_meanings
 
     devices = resources.files("jobs.dicom").joinpath("devices.txt").read_text("utf-8").splitlines()
     texts = {*values.defined_terms(), *devices} | {entry[0] for entry in UID_dictionary.values()}
-    texts |= {str(named[0]) for codes in concepts.values() for known in codes.values() for named in known.values()}
+    texts.update(public_meanings())
     runs = [[fold(run) for run in _WORD.findall(text)] for text in texts]
     return frozenset(run for text in runs for run in text) | frozenset("".join(text) for text in runs)

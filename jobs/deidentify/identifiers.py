@@ -21,7 +21,7 @@ _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _LONGEST_VALUE = 1 << 14
 _MOST_INFLATED = 1 << 27
-_PATIENT_ID, _ISSUER, _STUDY, _SERIES, _INSTANCE = 0x00100020, 0x00100021, 0x0020000D, 0x0020000E, 0x00080018
+_PATIENT_ID, _STUDY, _SERIES, _INSTANCE = 0x00100020, 0x0020000D, 0x0020000E, 0x00080018
 _BIRTH_DATE = 0x00100030
 _IDS = frozenset(
     {
@@ -98,8 +98,10 @@ class _Kinds(NamedTuple):
 class Identifiers:
     """What one file says of who it is about; values as bytes, as they stand in it."""
 
-    patient: tuple[bytes, bytes] = (b"", b"")
-    """PatientID and its issuer; empty where there is none."""
+    patient: bytes = b""
+    """PatientID; empty where there is none."""
+    instance: bytes = b""
+    """SOP Instance UID."""
     unit: bytes = b""
     """Series, study or instance UID: tells apart files without a PatientID."""
     names: set[bytes] = field(default_factory=set)
@@ -124,9 +126,8 @@ def read_identifiers(data: bytes) -> Identifiers:
             found.birth_dates.add(value.strip(b"\0 "))
         if top:
             seen[tag] = value.strip(b"\0 ")
-    if seen.get(_PATIENT_ID):
-        found.patient = (seen[_PATIENT_ID], seen.get(_ISSUER, b""))
-    found.unit = seen.get(_STUDY) or seen.get(_SERIES) or seen.get(_INSTANCE) or b""
+    found.patient, found.instance = seen.get(_PATIENT_ID, b""), seen.get(_INSTANCE, b"")
+    found.unit = seen.get(_STUDY) or seen.get(_SERIES) or found.instance
     return found
 
 

@@ -9,23 +9,24 @@ anything: it becomes a keyed HMAC, so that equal codes stay equal.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterator
 from functools import cache
+from pathlib import Path
 from typing import NamedTuple
 
-from pydicom.sr._concepts_dict import concepts
-from pydicom.sr._snomed_dict import mapping
 from pydicom.uid import UID_dictionary
 
+CODE_MEANINGS = Path(__file__).with_name("code_meanings.tsv")
+"""Scheme, code and meaning a line, written by `tools/code_meanings.py`."""
+
 _SNOMED = re.compile(r"[1-9]\d{5,17}")
-_SEMANTIC_TAG = re.compile(
-    r" \((?:body structure|procedure|product|substance|organism|observable entity|finding|"
-    r"disorder|morphologic abnormality|physical object|qualifier value|cell|attribute|person|regime/therapy|"
-    r"specimen|occupation|medicinal product|cell structure|physical force|event|situation|property)\)$"
-)
 _LOINC = re.compile(r"\d{1,7}-\d")
-SCHEMES = frozenset({*concepts, "SRT", "SNM3", "99SDM", "I10", "I10P", "LN", "UCUM"})
+SCHEMES = frozenset(
+    {
+        "BARI", "DCM", "FMA", "I10", "I10P", "IBSI", "ITIS_TSN", "LN", "MDC", "MSH", "NCIt", "NDC", "NEU",
+        "PUBCHEM_CID", "RADLEX", "RXNORM", "SCT", "SNM3", "SRT", "UCUM", "UMLS", "99SDM",
+    }
+)  # fmt: skip
 """Designators that are public."""
 
 SCHEME_UIDS = frozenset(
@@ -86,8 +87,6 @@ def public_meaning(value: str, scheme: str) -> str | None:
     known = _meanings(scheme).get(value)
     if known is not None:
         return known
-    if scheme == "SRT" and value in mapping["SRT"]:
-        return _meanings("SCT").get(mapping["SRT"][value], value)
     if scheme == "SCT" and _SNOMED.fullmatch(value) and value[-3:-1] in ("00", "10") and _verhoeff(value):
         return value
     if scheme == "LN" and _LOINC.fullmatch(value) and _luhn(value):
@@ -97,27 +96,25 @@ def public_meaning(value: str, scheme: str) -> str | None:
 
 def public_meanings() -> Iterator[str]:
     """Yield every public meaning of a code, and the units of measurement themselves."""
-    for scheme, named in concepts.items():
-        if isinstance(scheme, str):
-            yield from (_plain(str(entry[0])) for codes in named.values() for entry in codes.values())
-    yield from _meanings("UCUM")
+    for named in _codes().values():
+        yield from (meaning for meanings in named.values() for meaning in meanings)
+    yield from _codes()["UCUM"]
 
 
 @cache
 def _meanings(scheme: str) -> dict[str, str]:
     """Meaning by code; of several the shortest, which is the one that PS3.16 prints."""
-    shortest: dict[str, str] = {}
-    for codes in concepts.get(scheme, {}).values():
-        for code, entry in codes.items():
-            meaning = _plain(str(entry[0]))
-            if code not in shortest or len(meaning) < len(shortest[code]):
-                shortest[code] = meaning
-    return {code: meaning[:64].strip() for code, meaning in shortest.items()}
+    return {code: min(meanings, key=len)[:64].strip() for code, meanings in _codes().get(scheme, {}).items()}
 
 
-def _plain(meaning: str) -> str:
-    """Spell a meaning so that it fits any character set, without the semantic tag of SNOMED CT."""
-    return _SEMANTIC_TAG.sub("", unicodedata.normalize("NFKD", meaning).encode("ascii", "ignore").decode()).strip()
+@cache
+def _codes() -> dict[str, dict[str, list[str]]]:
+    """Scheme to code to its meanings, in ASCII."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for line in CODE_MEANINGS.read_text("ascii").splitlines():
+        scheme, code, meaning = line.split("\t")
+        found.setdefault(scheme, {}).setdefault(code, []).append(meaning)
+    return found
 
 
 def _verhoeff(digits: str) -> bool:

@@ -40,7 +40,7 @@ def test_a_folder_comes_out_under_pseudonyms_only(folder):
     assert clean(folder) == 0
     paths = outputs(folder)
     assert len(paths) == 3
-    key = Pseudonyms(KEY).key_for("patient", "\\H-4711")
+    key = Pseudonyms(KEY).key_for("patient", "number\\H-4711")
     for path in paths:
         assert path.parent.name == key == pydicom.dcmread(path).PatientID
         assert b"lehtonen" not in path.read_bytes().lower()
@@ -69,7 +69,7 @@ def test_names_and_contents_are_the_same_with_two_processes(folder):
 def test_what_is_refused_is_not_copied_and_says_why(folder, capsys):
     (folder / "in" / "note.txt").write_text("Lehtonen")
     (folder / "in" / "empty.dcm").touch()
-    assert clean(folder, "--json", "--report", str(folder / "report.json")) == 1
+    assert clean(folder, "--json", "--report", str(folder / "report.json")) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["refused"] == {"empty_file": 1, "unknown_format": 1}
     assert (report["files"], report["passed"], len(outputs(folder))) == (5, 3, 3)
@@ -82,6 +82,15 @@ def test_equal_content_is_one_output(folder):
     assert clean(folder) == 0
     assert len(outputs(folder)) == 3
     assert "same content" in (folder / "out.map.jsonl").read_text()
+
+
+def test_other_content_under_the_same_uid_is_told_and_both_are_there(folder):
+    first = pydicom.dcmread(next((folder / "in").rglob("*.dcm")))
+    first.Rows, first.PixelData = first.Rows // 2, first.PixelData[: len(first.PixelData) // 2]
+    first.save_as(folder / "in" / "zz.dcm")
+    assert clean(folder) == 0
+    assert len(outputs(folder)) == 4
+    assert "the same SOP Instance UID" in (folder / "out.map.jsonl").read_text().splitlines()[-1]
 
 
 @pytest.mark.parametrize("wrong", ["no @", "short", "absent", "full", "nested", "map inside"])
@@ -113,7 +122,7 @@ def test_identifiers_are_read_at_every_depth_and_in_every_encoding():
             found = read_identifiers(file.read())
         names = {str(e.value) for e in dataset.iterall() if e.VR == "PN" and not e.is_empty}
         assert names <= {value.decode("latin-1").strip() for value in found.names}
-        assert found.patient[0].decode() == str(dataset.get("PatientID", "")).strip()
+        assert found.patient.decode() == str(dataset.get("PatientID", "")).strip()
 
 
 def batch_of(**values):
