@@ -59,8 +59,8 @@ def peer(name: str, inputs: Path, out: Path, _: Path) -> dict[str, Path]:
 def hemalake(_: str, inputs: Path, out: Path, key: Path) -> dict[str, Path]:
     """Run `hemalake deidentify-files`; its outputs by the name of their input, as its map says."""
     told = out.with_suffix(".jsonl")
-    subprocess.run([sys.executable, "-m", "jobs.cli", "deidentify-files", inputs, out, "--jobs", "1",
-                    "--key", f"@{key}", "--map", told], check=False, stdout=subprocess.DEVNULL, cwd=HERE.parent)  # fmt: skip
+    command = [sys.executable, "-m", "jobs.cli", "deidentify-files", inputs, out, "--key", f"@{key}", "--map", told]
+    subprocess.run([*command, "--jobs", "1"], check=False, stdout=subprocess.DEVNULL, cwd=HERE.parent)
     lines = [json.loads(line) for line in told.read_text().splitlines()]
     return {Path(line["input"]).name: out / line["output"] for line in lines if line["output"]}
 
