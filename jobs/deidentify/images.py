@@ -30,8 +30,6 @@ from pydicom.uid import (
     UID_dictionary,
 )
 
-from jobs.deidentify.fields import deidentify_field
-from jobs.deidentify.svs import deidentify_svs
 from jobs.dicom import log
 from jobs.dicom.codestream import DamagedStream
 from jobs.dicom.log import LogEntry
@@ -74,9 +72,14 @@ def deidentify_image(
     """
     if media_type == "application/dicom":
         return deidentify_dicom(source, target, pseudonyms, patient_id, shift_days, site=site, profile=profile)
+    # The readers of other formats come late: DICOM needs none of them, and they take time and memory to load.
     if media_type in ("image/x-aperio-svs", "image/tiff"):
+        from jobs.deidentify.svs import deidentify_svs
+
         return deidentify_svs(source, target, pseudonyms, patient_id, shift_days)
     if media_type in ("image/jpeg", "image/png", "image/bmp"):
+        from jobs.deidentify.fields import deidentify_field
+
         return deidentify_field(source, target, pseudonyms, patient_id, shift_days)
     raise BadInput(Reason.NOT_REWRITABLE)
 

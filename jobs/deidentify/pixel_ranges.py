@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 import pydicom
-import tifffile
 
 from jobs.deidentify.rescan import Range
 
@@ -38,6 +37,8 @@ def _dicom(stream: BinaryIO) -> Iterator[Range]:
 
 
 def _tiff(stream: BinaryIO) -> Iterator[Range]:
+    import tifffile  # late, as are the readers of images: most files are DICOM, which needs none of them
+
     with tifffile.TiffFile(stream) as tiff:
         for page in tiff.pages:
             for offset, length in zip(page.dataoffsets, page.databytecounts, strict=True):
