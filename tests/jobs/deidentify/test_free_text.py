@@ -50,7 +50,8 @@ def test_forms_are_recognised_and_nothing_of_them_is_left(written, kind, around)
     "text",
     [
         "12 % blasts, dysplasia in 3 of 10 megakaryocytes", "FLT3-ITD positive, NPM1 wild type", "Hb 131 g/L",
-        "Blasten 45 %, Auer-Stäbchen", "WBC 6.34 10*9/L", "grade 2, MF-1", "CD34+ CD117+", "x400", "3 marrow samples, 10 markers", "t(8;21)(q22;q22)",
+        "Blasten 45 %, Auer-Stäbchen", "WBC 6.34 10*9/L", "grade 2, MF-1", "CD34+ CD117+", "x400",
+        "3 marrow samples, 10 markers", "t(8;21)(q22;q22)",
     ],
 )  # fmt: skip
 def test_findings_of_a_smear_are_no_identifiers(text):
