@@ -15,6 +15,8 @@ from schemas.reasons import Reason
 
 _GENE_STUDIED = "48018-6"
 """LOINC: gene studied."""
+_NEVER_NEGATIVE = frozenset(("10*9/L", "10*12/L", "g/L"))
+"""Units of counts and mass concentrations; a base excess, in mmol/L, may be negative."""
 
 
 def _patient(case: Case, record: Record, body: Mapping[str, Any]) -> None:
@@ -116,11 +118,14 @@ def _measured(
     known = unit(written)
     if known is None or taken is None:
         raise BadInput(Reason.MALFORMED_RECORD)
+    amount = float(number(value) * Decimal(known["factor"]))
+    if amount < 0 and known["becomes"] in _NEVER_NEGATIVE:
+        raise BadInput(Reason.MALFORMED_RECORD)
     return {
         "measurement_id": case.id_of("measurement", record, *at),
         "patient_key": case.key,
         "code": code,
-        "value": float(number(value) * Decimal(known["factor"])),
+        "value": amount,
         "unit": known["becomes"],
         "taken": case.shifted(taken),
     }

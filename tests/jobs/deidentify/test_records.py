@@ -202,6 +202,18 @@ def test_a_measurement_and_its_unit(value, unit, expected):
     assert (row["code"], row["taken"]) == ("718-7", datetime(2024, 3, 2, 8, tzinfo=UTC) + DAYS)
 
 
+def test_any_laboratory_value_with_a_loinc_code_and_a_unit_stays():
+    row = one("measurements", observation("11555-0", valueQuantity=quantity(-3.5, "mmol/L")))
+    assert (row["code"], row["value"], row["unit"]) == ("11555-0", -3.5, "mmol/L")
+    body = observation("85354-9", component=[
+        {"code": {"coding": [{"system": LOINC, "code": code}]}, "valueQuantity": quantity(value, "mm[Hg]")}
+        for code, value in (("8480-6", 120), ("8462-4", 80))
+    ])  # fmt: skip
+    rows = clean(body).tables["measurements"]
+    assert [(row["code"], row["value"]) for row in rows] == [("8480-6", 120.0), ("8462-4", 80.0)]
+    assert len({row["measurement_id"] for row in rows}) == 2
+
+
 @pytest.mark.parametrize(
     "broken",
     [
@@ -209,6 +221,7 @@ def test_a_measurement_and_its_unit(value, unit, expected):
         {"valueQuantity": quantity(float("nan"))},
         {"valueQuantity": quantity(1, "spoons")},
         {"valueQuantity": quantity(10, comparator="<")},
+        {"valueQuantity": quantity(-1)},
         {"valueQuantity": {}},
         {"valueQuantity": "131"},
         {"valueQuantity": quantity(131), "effectiveDateTime": "2024"},
