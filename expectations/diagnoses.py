@@ -8,7 +8,7 @@ SUITE: tuple[Rule, ...] = (
     keyed("patient_key"),
     Rule(
         "code_is_a_code",
-        "code RLIKE '^[A-Za-z0-9][A-Za-z0-9.+*-]{1,17}$'",
+        "code RLIKE '^[A-Za-z0-9][A-Za-z0-9.+*!/-]{1,17}$'",
         "The diagnosis is a code, not text.",
         {"code": "acute leukaemia of J. Doe"},
     ),

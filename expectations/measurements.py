@@ -6,6 +6,11 @@ from expectations.rules import Rule, keyed
 
 SUITE: tuple[Rule, ...] = (
     keyed("patient_key"),
-    Rule("code_is_loinc", "code RLIKE '^[0-9]{1,5}-[0-9]$'", "The code is a LOINC code.", {"code": "Hb"}),
-    Rule("value_is_not_negative", "value >= 0", "A count or concentration is not negative.", {"value": -1.0}),
+    Rule("code_is_loinc", "code RLIKE '^[0-9]{1,6}-[0-9]$'", "The code is a LOINC code.", {"code": "Hb"}),
+    Rule(
+        "value_is_not_negative",
+        "value >= 0 OR unit NOT IN ('10*9/L', '10*12/L', 'g/L')",
+        "A count or mass concentration is not negative; a base excess may be.",
+        {"value": -1.0, "unit": "g/L"},
+    ),
 )

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from jobs.accounting import HELD_TYPE, held_row
-from jobs.deidentify.records import clean_shape
+from jobs.deidentify.annotations import clean_shape
 from jobs.deidentify.scans import pseudonyms_of
 from jobs.errors import BadInput
 from jobs.frames import Row, ddl, mapped, rows_type, spread

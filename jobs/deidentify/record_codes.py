@@ -1,0 +1,59 @@
+"""Which codes, units, materials and genes are public: the lists of `record_codes.csv`, and checks by form.
+
+LOINC and SNOMED CT are too large to list; their codes pass by form and check digit. A name or number that is
+written where a code belongs does not.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from functools import cache
+from importlib import resources
+
+from stdnum import luhn, verhoeff
+
+LOINC = "http://loinc.org"
+UCUM = "http://unitsofmeasure.org"
+
+_LOINC = re.compile(r"[1-9]\d{0,5}-\d")
+_SNOMED_CONCEPT = re.compile(r"[1-9]\d{2,14}[01]0\d")
+_ICD_10_CODE = r"[A-Z]\d[\dAB](?:\.(?:-|\d{1,2}-|[\dX]{1,4}|[\dX]{1,3}[A-Z]))?[*+!]?"
+_ICD_10 = re.compile(f"{_ICD_10_CODE}(?:{_ICD_10_CODE})?")
+"""A code, or the pair of a cause and its manifestation; with a seventh character in ICD-10-CM."""
+_ICD_O_3 = re.compile(r"\d{4}/[0-9]|C\d\d(?:\.\d)?")
+
+
+def table(name: str) -> list[dict[str, str]]:
+    """Rows of a CSV of this package."""
+    text = resources.files("jobs.deidentify").joinpath(name).read_text(encoding="utf-8")
+    return list(csv.DictReader(text.splitlines()))
+
+
+@cache
+def codes(name: str) -> dict[str, dict[str, str]]:
+    """One list of `record_codes.csv`, by code."""
+    return {row["code"]: row for row in table("record_codes.csv") if row["list"] == name}
+
+
+def is_loinc(code: str) -> bool:
+    """Whether a code has the form and the check digit (mod 10) of LOINC."""
+    return bool(_LOINC.fullmatch(code) and luhn.is_valid(code.replace("-", "")))
+
+
+def is_diagnosis(system: str, code: str) -> bool:
+    """Whether a code has the form of a listed code system; for SNOMED CT, that of a concept with its check digit
+    (SCTID: partition 00 or 10, Verhoeff)."""
+    kind = codes("diagnosis system").get(system, {}).get("becomes")
+    if kind == "SNOMED CT":
+        return bool(_SNOMED_CONCEPT.fullmatch(code) and verhoeff.is_valid(code))
+    form = {"ICD-10": _ICD_10, "ICD-O-3": _ICD_O_3}.get(kind or "")
+    return bool(form and form.fullmatch(code))
+
+
+def unit(written: object) -> dict[str, str] | None:
+    """The row of a unit as laboratories write it; None where it is not on the list.
+
+    Years are not on it: an age would pass as a number otherwise.
+    """
+    return codes("unit").get(str(written or "").strip().replace("µ", "u").replace("μ", "u"))
