@@ -20,6 +20,7 @@ from deltalake import DeltaTable
 from jobs import demo
 from jobs.lake import Lake
 from jobs.settings import load_settings
+from jobs.store import local_path
 from schemas.contract import Table, Zone
 from schemas.tables import TABLES
 from tests.planted import leaks
@@ -87,7 +88,7 @@ def cluster(folder: Path, hidden_from_worker: list[str]) -> Iterator[str]:
 
 def rows(lake: Lake, table: Table) -> set[tuple[object, ...]] | None:
     """The keys of all rows, and the count of rows; None where the table is not there."""
-    folder = lake.settings.zone_root(table.zone).removeprefix("file://") + f"/{table.name}"
+    folder = str(local_path(lake.uri(table)))
     if not DeltaTable.is_deltatable(folder):
         return None
     held = DeltaTable(folder).to_pyarrow_table(columns=list(table.key)).to_pylist()
