@@ -126,7 +126,10 @@ def cleaned(lake: Lake, affected: DataFrame, images: DataFrame, withdrawn: DataF
     flags = withdrawn.withColumn("withdrawn", F.lit(True))
     known = known_patients(lake, images).withColumn("known", F.lit(True))
     cases = (
-        affected.join(bundles, "patient_id", "left").join(flags, "patient_id", "left").join(known, "patient_id", "left")
+        affected.join(bundles, "patient_id", "left")
+        .join(flags, "patient_id", "left")
+        .join(known, "patient_id", "left")
+        .join(identifiers_of_patients(lake), "patient_id", "left")
     )
     settings = lake.settings
     materials = {name: source.material for name, source in settings.sources.items() if source.material}
@@ -141,7 +144,7 @@ def clean_case(case: Row, pseudonyms: Pseudonyms, materials: Mapping[str, str]) 
     """All records of one patient, cleaned or held back.
 
     Args:
-        case: patient_id, records, withdrawn, known (the last two may be None, which means no).
+        case: patient_id, records, identifiers, withdrawn, known (the last two may be None, which means no).
     """
     records = [Record(**record) for record in case["records"] or []]
     key = pseudonyms.key_for("patient", case["patient_id"])
@@ -149,7 +152,7 @@ def clean_case(case: Row, pseudonyms: Pseudonyms, materials: Mapping[str, str]) 
     row: Row = {name: [] for name in (*CLINICAL, "deid_log", "held")}
     held = [(record, reason) for record in records] if reason else []
     if not reason:
-        found = clean_records(records, case["patient_id"], pseudonyms, materials)
+        found = clean_records(records, case["patient_id"], pseudonyms, materials, case["identifiers"] or ())
         places = {(record.path, record.position): record for record in records}
         held = [(places[path, position], why) for path, position, why in found.held]
         row |= {name: found.tables.get(name, []) for name in (*CLINICAL, "deid_log")}

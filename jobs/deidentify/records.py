@@ -9,12 +9,13 @@ where the factor is exact (g/dL to g/L).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 
 from jobs.deidentify.record_case import Case, CleanedRecords, Record
 from jobs.deidentify.record_kinds import HANDLERS
 from jobs.deidentify.record_rules import allowed, form_of
+from jobs.deidentify.rescan import find_in_text
 from jobs.errors import BadInput
 from jobs.pseudonyms import Pseudonyms
 from schemas.reasons import Reason
@@ -27,6 +28,7 @@ def clean_records(
     patient_id: str,
     pseudonyms: Pseudonyms,
     materials: Mapping[str, str] | None = None,
+    identifiers: Collection[str] = (),
 ) -> CleanedRecords:
     """Clean all records of one patient, in the order in which they were delivered.
 
@@ -35,11 +37,29 @@ def clean_records(
         patient_id: the stable patient.
         pseudonyms: of the lake.
         materials: source to what all its specimens are, for those of which no record says it.
+        identifiers: what the raw inputs name the patient by; a record whose rows hold any of it is held.
 
     Returns:
         Rows and log; every record is either passed or held.
     """
-    case = Case(patient_id, pseudonyms, materials or {})
+    cleaned = _cleaned(records, patient_id, pseudonyms, materials or {})
+    if not _names(cleaned, identifiers):
+        return cleaned
+    telling = {
+        (record.path, record.position)
+        for record in records
+        if _names(_cleaned([record], patient_id, pseudonyms, materials or {}), identifiers)
+    }
+    silent = [record for record in records if (record.path, record.position) not in telling]
+    cleaned = _cleaned(silent, patient_id, pseudonyms, materials or {})
+    cleaned.held.extend((*place, Reason.IDENTIFIER_FOUND) for place in sorted(telling))
+    return cleaned
+
+
+def _cleaned(
+    records: Sequence[Record], patient_id: str, pseudonyms: Pseudonyms, materials: Mapping[str, str]
+) -> CleanedRecords:
+    case = Case(patient_id, pseudonyms, materials)
     for record in sorted(records, key=lambda r: (r.delivery, r.path, r.position)):
         try:
             body = json.loads(record.body, parse_float=Decimal)
@@ -57,6 +77,19 @@ def clean_records(
         else:
             case.passes(record, decisions)
     return case.result()
+
+
+def _names(cleaned: CleanedRecords, identifiers: Collection[str]) -> bool:
+    """Whether a row holds an identifier in a column that is no key."""
+    texts = {
+        value
+        for table, rows in cleaned.tables.items()
+        if table != "deid_log"
+        for row in rows
+        for column, value in row.items()
+        if isinstance(value, str) and not column.endswith(("_key", "_id"))
+    }
+    return bool(identifiers) and bool(find_in_text("\n".join(sorted(texts)), identifiers))
 
 
 def withdrawn(records: Sequence[Record]) -> bool:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pydicom.uid import UID_dictionary
+from stdnum import luhn, verhoeff
 
 CODE_MEANINGS = Path(__file__).with_name("code_meanings.tsv")
 """Scheme, code and meaning a line, written by `tools/code_meanings.py`."""
@@ -49,14 +50,6 @@ SCHEME_UIDS = frozenset(
 )
 """UIDs of public coding schemes (PS3.16 table 8-1)."""
 
-_MULTIPLY = (
-    (0, 1, 2, 3, 4, 5, 6, 7, 8, 9), (1, 2, 3, 4, 0, 6, 7, 8, 9, 5), (2, 3, 4, 0, 1, 7, 8, 9, 5, 6),
-    (3, 4, 0, 1, 2, 8, 9, 5, 6, 7), (4, 0, 1, 2, 3, 9, 5, 6, 7, 8), (5, 9, 8, 7, 6, 0, 4, 3, 2, 1),
-    (6, 5, 9, 8, 7, 1, 0, 4, 3, 2), (7, 6, 5, 9, 8, 2, 1, 0, 4, 3), (8, 7, 6, 5, 9, 3, 2, 1, 0, 4),
-    (9, 8, 7, 6, 5, 4, 3, 2, 1, 0),
-)  # fmt: skip
-_PERMUTE = (1, 5, 7, 6, 2, 8, 3, 0, 9, 4)
-
 
 class Code(NamedTuple):
     """A code that may pass."""
@@ -87,9 +80,9 @@ def public_meaning(value: str, scheme: str) -> str | None:
     known = _meanings(scheme).get(value)
     if known is not None:
         return known
-    if scheme == "SCT" and _SNOMED.fullmatch(value) and value[-3:-1] in ("00", "10") and _verhoeff(value):
+    if scheme == "SCT" and _SNOMED.fullmatch(value) and value[-3:-1] in ("00", "10") and verhoeff.is_valid(value):
         return value
-    if scheme == "LN" and _LOINC.fullmatch(value) and _luhn(value):
+    if scheme == "LN" and _LOINC.fullmatch(value) and luhn.is_valid(value.replace("-", "")):
         return value
     return None
 
@@ -115,23 +108,3 @@ def _codes() -> dict[str, dict[str, list[str]]]:
         scheme, code, meaning = line.split("\t")
         found.setdefault(scheme, {}).setdefault(code, []).append(meaning)
     return found
-
-
-def _verhoeff(digits: str) -> bool:
-    """Whether the last digit is the Verhoeff check digit of a SNOMED CT identifier."""
-    check = 0
-    for position, digit in enumerate(reversed(digits)):
-        number = int(digit)
-        for _ in range(position % 8):
-            number = _PERMUTE[number]
-        check = _MULTIPLY[check][number]
-    return check == 0
-
-
-def _luhn(code: str) -> bool:
-    """Whether the last digit is the modulus 10 check digit of a LOINC code."""
-    total = 0
-    for position, digit in enumerate(reversed(code.replace("-", ""))):
-        doubled = int(digit) * (2 if position % 2 else 1)
-        total += doubled - 9 if doubled > 9 else doubled
-    return total % 10 == 0

@@ -10,6 +10,7 @@ import pytest
 
 from jobs.deidentify.records import Record, clean_records
 from jobs.pseudonyms import Pseudonyms
+from schemas.reasons import Reason
 
 SECRETS = Pseudonyms(bytes(range(32)))
 LOINC, UCUM, SNOMED = "http://loinc.org", "http://unitsofmeasure.org", "http://snomed.info/sct"
@@ -151,3 +152,15 @@ def test_no_token_in_real_resources_survives(real_data, where):
                 assert not leaks(resource, path, token), (resource["resourceType"], path)
                 planted += 1
     assert planted > 1500
+
+
+def test_an_identifier_in_the_form_of_a_code_is_found_and_its_record_alone_held():
+    records = [
+        Record("s/d/o.ndjson", number, "s", "d", "Condition", json.dumps({
+            "resourceType": "Condition", "code": concept(SNOMED, code), "onsetDateTime": "2024-02-03"}))
+        for number, code in enumerate(("91861009", "110004001"))
+    ]  # fmt: skip
+    found = clean_records(records, "p", SECRETS, identifiers=["91861009"])
+    assert [row["code"] for row in found.tables["diagnoses"]] == ["110004001"]
+    assert found.held == [("s/d/o.ndjson", 0, Reason.IDENTIFIER_FOUND)]
+    assert found.passed == [("s/d/o.ndjson", 1)]
