@@ -8,7 +8,8 @@ from expectations.gate import GateRefused, check_rules, structural
 from expectations.released_cells import SUITE
 from expectations.rules import Severity
 from jobs.lake import Lake
-from jobs.release.build import released
+from jobs.release.build import pinned, released
+from jobs.release.protect import protect
 from schemas.contract import Zone
 from schemas.released_cells import IMAGE, RELEASED_CELLS
 from schemas.tables import TABLES
@@ -17,7 +18,8 @@ from schemas.tables import TABLES
 @pytest.fixture(scope="module")
 def good(built):
     """One row that is as it should be, and its schema."""
-    frame = released(built.lake, built.snapshot)
+    protection = protect(pinned(built.lake, built.snapshot, "curated.samples"), built.lake.settings.release.k)
+    frame = released(built.lake, built.snapshot, protection)
     return frame.where("mpp_x IS NOT NULL AND age_group IS NOT NULL").first().asDict(recursive=True), frame.schema
 
 
