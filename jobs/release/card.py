@@ -124,7 +124,7 @@ def _alike(made: Made) -> str:
     found, held = made.anonymity, made.anonymity["after"]
     named = ", ".join(f"`{name}`" for name in found["columns"])
     shared = (
-        f"At least {held['k']} patients share each combination of {named} that is told; {found['asked']} were asked for."
+        f"At least {held['k']} patients share each combination of {named} that is told; {found['asked']} are asked for."
         if held["k"]
         else f"Nothing is told of {named}."
     )
@@ -132,10 +132,11 @@ def _alike(made: Made) -> str:
         [f"`{name}`", rung, patients] for name, rungs in found["reached"].items() for rung, patients in rungs.items()
     ]
     return (
-        f"{shared} Where fewer did, values were made more general: diagnoses up the tree of ICD-10, ages to bands of 20 "
-        f"years. Nothing of the three is told of {found['suppressed']} of the {made.patients} patients; their cells are "
-        "here all the same. A null is a value that is not known or is withheld. Least number of diagnoses among patients "
-        f"alike in the other columns (l): {held['diversity']}.\n\n{_table(['column', 'told as', 'patients'], rows)}\n"
+        f"{shared} Where fewer did, values were made more general: diagnoses up the tree of ICD-10, ages to bands of "
+        f"20 years. Nothing of the three is told of {found['suppressed']} of the {made.patients} patients; their cells "
+        "are here all the same. A null is a value that is not known or is withheld. Least number of diagnoses among "
+        f"patients alike in the other columns (l): {held['diversity']}.\n\n"
+        f"{_table(['column', 'told as', 'patients'], rows)}\n"
         f"{', '.join(f'`{name}`' for name in found['measured'])} lie outside k and are as measured: "
         f"{found['unique_by_measured']:.1%} of the patients are unique by them.\n"
     )

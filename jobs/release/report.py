@@ -122,8 +122,8 @@ def _small_groups(found: facts.Anonymity, told: dict[str, Any]) -> Verdict:
         return Verdict(True, f"Nothing is told of {named}, so that nobody can be looked up by them.", "anonymity")
     return Verdict(
         found.k >= told["asked"],
-        f"Each combination of {named} that is told is shared by at least {found.k} patients; {told['asked']} were asked "
-        f"for. For that, all three are withheld of {_patients_in_words(told['suppressed'])}.",
+        f"Each combination of {named} that is told is shared by at least {found.k} patients; {told['asked']} were "
+        f"asked for. For that, all three are withheld of {_patients_in_words(told['suppressed'])}.",
         "anonymity",
     )
 
@@ -132,8 +132,8 @@ def _residual(told: dict[str, Any]) -> Verdict:
     share = told["unique_by_measured"]
     return Verdict(
         share == 0,
-        f"{share:.1%} of the patients are unique by their laboratory values, which lie outside k. Whoever knows the exact "
-        "values of a patient would recognise them.",
+        f"{share:.1%} of the patients are unique by their laboratory values, which lie outside k. Whoever knows the "
+        "exact values of a patient would recognise them.",
         "anonymity",
     )
 
