@@ -1,8 +1,9 @@
 """What must hold of a released cell beyond its contract.
 
 A rule sees one row, so what concerns several rows comes as a column that `jobs/release/build.py` counts beforehand:
-`patient_sides`, the sides of the split on which the cell's patient is, and `duplicate_sides`, the sides on which the
-cell or its scan has a duplicate or is itself.
+`patient_sides`, the sides of the split on which the cell's patient is, `duplicate_sides`, the sides on which the
+cell or its scan has a duplicate or is itself, and `patients_alike`, how many patients have the same sex, age group and
+diagnosis in all their cells; it is null where the cell tells none of these. `patients_asked` is the k of the settings.
 """
 
 from __future__ import annotations
@@ -21,6 +22,12 @@ SUITE: tuple[Rule, ...] = (
     Rule("patient_is_on_one_side", "patient_sides = 1", "No patient is on two sides.", {"patient_sides": 2}),
     Rule("duplicates_are_on_one_side", "duplicate_sides = 1", "No pair is on two sides.", {"duplicate_sides": 2}),
     Rule(
+        "enough_patients_are_alike",
+        "patients_alike >= patients_asked",
+        "At least k patients share each combination of sex, age group and diagnosis that is told.",
+        {"patients_alike": 1},
+    ),
+    Rule(
         "label_names_a_folder",
         "label_code RLIKE '^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$'",
         "A label is a code, since a folder is named by it.",
@@ -38,8 +45,8 @@ SUITE: tuple[Rule, ...] = (
     Rule("crop_shows_something", "valid_fraction > 0", "Part of the crop lies in the scan.", {"valid_fraction": 0.0}),
     Rule(
         "age_is_a_group",
-        "age_group RLIKE '^([0-8]0-[0-8]9|90[+])$'",
-        "Ages are decades, 90 and over together.",
+        "age_group RLIKE '^([0-8]0-[0-8]9|[89]0[+])$'",
+        "Ages are decades or bands of 20 years, the highest together.",
         {"age_group": "93"},
     ),
     Rule(

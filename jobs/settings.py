@@ -125,6 +125,8 @@ class Release:
     """How it wants to be cited."""
     rows_per_file: int = 2000
     """Rows in one Parquet file."""
+    k: int = 11
+    """At least so many patients share each combination of sex, age and diagnosis; else it is made more general."""
 
 
 @dataclass(frozen=True)
@@ -278,6 +280,7 @@ def _checked(settings: Settings) -> Settings:
     _expect(1 <= crop.size <= 4096, "crop.size", "between 1 and 4096")
     _expect(len(crop.pad) == 3 and all(0 <= c <= 255 for c in crop.pad), "crop.pad", "three numbers from 0 to 255")
     _expect(settings.release.rows_per_file > 0, "release.rows_per_file", "more than 0")
+    _expect(settings.release.k > 1, "release.k", "more than 1")
     for name, source in settings.sources.items():
         _expect(source.patients in ("named", "none"), f"sources.{name}.patients", "`named` or `none`")
     for place in (settings.places.lake, settings.places.landing):

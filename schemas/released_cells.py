@@ -61,7 +61,20 @@ FROM_SAMPLES = (
 )
 """Columns that come with the sample, under the same name."""
 
+GENERALISED = {
+    "sex": "Administrative sex; null where it is not known or withheld.",
+    "age_group": "Age at sampling, in decades or bands of 20 years; null where it is not known or withheld.",
+    "diagnosis": "The latest diagnosis at the time of sampling, or its category, block (C81-C96) or chapter (C00-D48); "
+    "null where it is not known or withheld.",
+}
+"""Quasi-identifiers that a release makes more general, and what they mean there."""
+
 IMAGE = "image"
+
+
+def _meaning(name: str) -> str:
+    return GENERALISED.get(name, SAMPLES.column(name).comment)
+
 
 RELEASED_CELLS = Table(
     zone=Zone.RELEASED,
@@ -72,6 +85,6 @@ RELEASED_CELLS = Table(
         SAMPLES.column("cell_id"),
         Column(IMAGE, "binary", "The encoded crop, byte for byte as it was cut."),
         *(replace(CROPS.column(there), name=here) for here, there in FROM_CROPS.items()),
-        *(SAMPLES.column(name) for name in FROM_SAMPLES),
+        *(replace(SAMPLES.column(name), comment=_meaning(name)) for name in FROM_SAMPLES),
     ),
 )

@@ -59,7 +59,7 @@ SAMPLES = Table(
             "string",
             "The latest diagnosis at the time of sampling.",
             nullable=True,
-            privacy=Privacy.SENSITIVE,
+            privacy=Privacy.QUASI,
         ),
         Column(
             "hemoglobin",
@@ -99,6 +99,7 @@ SAMPLES = Table(
             "Days from the latest of these values to the sampling.",
             unit="d",
             nullable=True,
+            privacy=Privacy.SENSITIVE,
         ),
     ),
 )

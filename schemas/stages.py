@@ -141,6 +141,7 @@ RELEASE = Stage(
     writes=(),
     unit="cell",
     settings=("release",),
+    version="2",
 )
 
 STAGES: tuple[Stage, ...] = (INGEST, DEIDENTIFY, CROP, DEDUPLICATE, JOIN, VALIDATE, RELEASE)

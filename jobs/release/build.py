@@ -1,8 +1,8 @@
 """Build a candidate: the files of a release, from exactly the table versions that one snapshot pins.
 
-Keys and labels are joined first, without pixels, and pass the release's gate. Then each cell is numbered into a shard
-by its key, and executors write the shards. Nothing in the files depends on when, where or in how many parts they were
-made, so the same snapshot gives the same bytes.
+Keys and labels are joined first, without pixels, what identifies patients together is made general enough, and all pass
+the release's gate. Then each cell is numbered into a shard by its key, and executors write the shards. Nothing in the
+files depends on when, where or in how many parts they were made, so the same snapshot gives the same bytes.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from jobs.lake import Lake
 from jobs.release import card
 from jobs.release.candidate import Candidate, candidate_id, discard, folder, load, record
 from jobs.release.contents import SUMS
+from jobs.release.protect import COLUMNS, Protection, alike, applied, protect
 from jobs.release.shards import WRITTEN_SCHEMA, ShardWriter
 from jobs.session import in_executor
 from schemas.contract import Privacy, Table, Zone
@@ -63,7 +64,8 @@ def build_candidate(lake: Lake, snapshot: Snapshot, *, partitions: int | None = 
     refuse_direct(RELEASED_CELLS)
     root = folder(lake, identity)
     discard(lake, identity)
-    with parked(lake, numbered(lake, released(lake, snapshot)), Zone.CURATED) as cells:
+    protection = protect(pinned(lake, snapshot, "curated.samples"), lake.settings.release.k)
+    with parked(lake, numbered(lake, released(lake, snapshot, protection)), Zone.CURATED) as cells:
         warnings = check(cells)
         written = _write_shards(lake, snapshot, cells, root, partitions)
         counts = _counts(cells)
@@ -73,7 +75,8 @@ def build_candidate(lake: Lake, snapshot: Snapshot, *, partitions: int | None = 
     except GateFailed:
         discard(lake, identity)
         raise
-    made = card.Made(_classes(counts), patients, snapshot.id, snapshot.tables, _made_by(lake, snapshot))
+    made_by = _made_by(lake, snapshot)
+    made = card.Made(_classes(counts), patients, protection.told, snapshot.id, snapshot.tables, made_by)
     digests = {row["path"]: row["sha256"] for row in written}
     texts = card.texts(lake.settings, made)
     for path, text in texts.items():
@@ -96,6 +99,7 @@ def build_candidate(lake: Lake, snapshot: Snapshot, *, partitions: int | None = 
         bytes=sum(row["bytes"] for row in written) + sum(len(t.encode()) for t in texts.values()) + len(listed),
         warnings=warnings,
         snapshot_warnings=snapshot.warnings,
+        anonymity=protection.told,
     )
     record(lake, candidate)
     return candidate
@@ -111,13 +115,13 @@ def refuse_direct(table: Table) -> None:
         )
 
 
-def released(lake: Lake, snapshot: Snapshot) -> DataFrame:
+def released(lake: Lake, snapshot: Snapshot, protection: Protection) -> DataFrame:
     """One row a sample of the snapshot: the released columns but the image, and what the rules need to know."""
     from pyspark.sql import Window
     from pyspark.sql import functions as F
 
     samples = pinned(lake, snapshot, "curated.samples").select("cell_id", *FROM_SAMPLES)
-    samples = samples.withColumn("votes", F.array_sort("votes"))
+    samples = applied(samples.withColumn("votes", F.array_sort("votes")), protection)
     crops = _cell_crops(lake, snapshot).select("cell_id", *(F.col(there).alias(here) for here, there in _crop_names()))
     of_patient = Window.partitionBy("patient_key")
     sides = F.size(F.collect_set("side").over(of_patient)).alias("patient_sides")
@@ -125,12 +129,15 @@ def released(lake: Lake, snapshot: Snapshot) -> DataFrame:
     return (
         samples.join(crops, "cell_id", "left")
         .join(crossing, "cell_id", "left")
+        .join(alike(samples), "patient_key")
         .withColumn("stage_version", F.lit(RELEASE.version))
         .withColumn("settings_sha256", F.lit(lake.settings.digest(*RELEASE.settings)))
         .select(
             *(name for name in RELEASED_CELLS.names if name != IMAGE),
             sides,
             F.coalesce("crossing", F.lit(1)).alias("duplicate_sides"),
+            F.when(F.coalesce(*COLUMNS).isNotNull(), F.col("patients_alike")).alias("patients_alike"),
+            F.lit(lake.settings.release.k).alias("patients_asked"),
         )
     )
 

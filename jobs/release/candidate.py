@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from jobs.errors import SignOffError
 from jobs.lake import Lake
@@ -41,6 +42,8 @@ class Candidate:
     """Warnings of the release's own gate."""
     snapshot_warnings: int = 0
     """How many expectations failed without blocking when the snapshot was made."""
+    anonymity: dict[str, Any] = field(default_factory=dict)
+    """How many patients look alike, before and after, and what was made more general or withheld for it."""
 
 
 def candidate_id(lake: Lake, snapshot_id: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from jobs.settings import Settings
 from schemas.contract import Privacy
@@ -47,6 +48,8 @@ class Made:
     classes: dict[str, dict[str, int]]
     """Cells by side, then label."""
     patients: int
+    anonymity: dict[str, Any]
+    """How many patients look alike, and what was made more general or withheld for it."""
     snapshot_id: str
     tables: dict[str, int]
     made_by: dict[str, list[dict[str, str]]]
@@ -107,12 +110,36 @@ def readme(settings: Settings, made: Made) -> str:
         "label is the consensus of their votes. Diagnosis and blood count are the latest at the time of sampling. A "
         f"side of the split belongs to a patient for good. Snapshot `{made.snapshot_id}` pins these versions:\n\n"
         f"{_version_table(made.tables)}",
+        f"## Patients who look alike\n\n{_alike(made)}",
         f"## Limits\n\n{LIMITS}",
         f"## Licence\n\n{settings.release.licence}; see LICENSE.\n",
     ]
     if settings.release.citation:
         parts.append(f"## Citation\n\n{settings.release.citation}\n")
     return "\n".join(parts)
+
+
+def _alike(made: Made) -> str:
+    """What k-anonymity holds of the release, what it cost, and what it does not cover."""
+    found, held = made.anonymity, made.anonymity["after"]
+    named = ", ".join(f"`{name}`" for name in found["columns"])
+    shared = (
+        f"At least {held['k']} patients share each combination of {named} that is told; {found['asked']} are asked for."
+        if held["k"]
+        else f"Nothing is told of {named}."
+    )
+    rows: list[list[str | int]] = [
+        [f"`{name}`", rung, patients] for name, rungs in found["reached"].items() for rung, patients in rungs.items()
+    ]
+    return (
+        f"{shared} Where fewer did, values were made more general: diagnoses up the tree of ICD-10, ages to bands of "
+        f"20 years. Nothing of the three is told of {found['suppressed']} of the {made.patients} patients; their cells "
+        "are here all the same. A null is a value that is not known or is withheld. Least number of diagnoses among "
+        f"patients alike in the other columns (l): {held['diversity']}.\n\n"
+        f"{_table(['column', 'told as', 'patients'], rows)}\n"
+        f"{', '.join(f'`{name}`' for name in found['measured'])} lie outside k and are as measured: "
+        f"{found['unique_by_measured']:.1%} of the patients are unique by them.\n"
+    )
 
 
 def _front_matter(settings: Settings, made: Made) -> str:

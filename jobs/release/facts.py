@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 QUASI = tuple(column.name for column in RELEASED_CELLS.columns if column.privacy is Privacy.QUASI)
-SENSITIVE = "diagnosis"
 SMALLEST = 15
 """How many of the smallest groups the report lists."""
 MEANINGS = {
@@ -52,15 +51,13 @@ class Anonymity:
 
     columns: tuple[str, ...]
     k: int
+    """Patients in the smallest group; 0 where no patient has a value."""
     groups: list[Row]
-    """The smallest groups: the columns, patients, cells, and how many diagnoses they hold."""
+    """The smallest groups: the columns, patients and cells."""
     total: int
     """How many groups there are."""
-    unique: int
-    """How many groups are one patient."""
-    with_diagnosis: list[Row]
-    """The smallest groups when the diagnosis is known as well."""
-    k_with_diagnosis: int
+    blank: int
+    """Patients of whom nothing is told in some cell: not known or withheld. They form no group."""
 
 
 def came_in(lake: Lake) -> Came:
@@ -130,16 +127,14 @@ def duplicates(lake: Lake, candidate: Candidate) -> list[Row]:
 
 def anonymity(cells: pa.Table) -> Anonymity:
     """Groups of patients that the quasi-identifiers of the released cells leave alike."""
-    alike = _groups(cells, QUASI)
-    known = _groups(cells, (*QUASI, SENSITIVE))
+    rows = _groups(cells, QUASI)
+    alike = [row for row in rows if any(row[name] is not None for name in QUASI)]
     return Anonymity(
         columns=QUASI,
         k=min((row["patients"] for row in alike), default=0),
         groups=alike[:SMALLEST],
         total=len(alike),
-        unique=sum(row["patients"] == 1 for row in alike),
-        with_diagnosis=known[:SMALLEST],
-        k_with_diagnosis=min((row["patients"] for row in known), default=0),
+        blank=sum(row["patients"] for row in rows if row not in alike),
     )
 
 
@@ -183,16 +178,14 @@ def meaning(code: str | None) -> str:
 
 
 def _groups(cells: pa.Table, columns: tuple[str, ...]) -> list[Row]:
-    counted = [("patient_key", "count_distinct"), ("cell_id", "count"), (SENSITIVE, "count_distinct")]
-    aggregated = cells.group_by(list(columns)).aggregate(counted).to_pylist()
+    counted = [("patient_key", "count_distinct"), ("cell_id", "count")]
     rows = [
         {
             **{name: row[name] for name in columns},
             "patients": row["patient_key_count_distinct"],
             "cells": row["cell_id_count"],
-            "diagnoses": row[f"{SENSITIVE}_count_distinct"],
         }
-        for row in aggregated
+        for row in cells.group_by(list(columns)).aggregate(counted).to_pylist()
     ]
     return sorted(rows, key=lambda row: (row["patients"], *(row[name] or "" for name in columns)))
 

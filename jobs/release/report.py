@@ -19,8 +19,6 @@ from schemas.released_cells import RELEASED_CELLS
 
 TEMPLATE = Path(__file__).with_name("report.html")
 NEEDED = ("cell_id", "patient_key", "scan_id", "site_key", "side", "label_code", "pixel_sha256", "duplicate_of")
-ENOUGH = 5
-"""Below this k the report asks the officer to look."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ def render(lake: Lake, candidate: Candidate) -> str:
     from jinja2 import Environment, StrictUndefined
 
     root = folder(lake, candidate.id)
-    cells = columns(lake.store, root, [*NEEDED, *facts.QUASI, facts.SENSITIVE])
+    cells = columns(lake.store, root, [*NEEDED, *facts.QUASI])
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["number"] = lambda value: f"{value:,}".replace(",", "\u202f")
     told: dict[str, Any] = {
@@ -63,7 +61,6 @@ def render(lake: Lake, candidate: Candidate) -> str:
         "duplicates": facts.duplicates(lake, candidate),
         "linked": cells.num_rows - cells["duplicate_of"].null_count,
         "anonymity": facts.anonymity(cells),
-        "sensitive": facts.SENSITIVE,
         "sides": facts.sides(cells),
         "disjoint": facts.disjoint(cells),
         "sites": len(cells["site_key"].unique()),
@@ -83,7 +80,8 @@ def verdicts(told: dict[str, Any]) -> list[Verdict]:
         _patients(told),
         _rescan(told["held"]),
         _quarantine(told["held"]),
-        _small_groups(told["anonymity"]),
+        _small_groups(told["anonymity"], told["candidate"].anonymity),
+        _residual(told["candidate"].anonymity),
         _warnings(told["candidate"]),
     ]
 
@@ -118,14 +116,24 @@ def _quarantine(held: list[dict[str, Any]]) -> Verdict:
     )
 
 
-def _small_groups(found: facts.Anonymity) -> Verdict:
-    named = " and ".join(name.replace("_", " ") for name in found.columns)
-    if found.k >= ENOUGH:
-        return Verdict(True, f"Every combination of {named} is shared by at least {found.k} patients.", "anonymity")
+def _small_groups(found: facts.Anonymity, told: dict[str, Any]) -> Verdict:
+    named = ", ".join(name.replace("_", " ") for name in found.columns)
+    if not found.k:
+        return Verdict(True, f"Nothing is told of {named}, so that nobody can be looked up by them.", "anonymity")
     return Verdict(
-        False,
-        f"Patients who are alike in {named} form {found.total} groups. The smallest has {_patients_in_words(found.k)}; "
-        f"{found.unique} of the groups {'is' if found.unique == 1 else 'are'} a single patient.",
+        found.k >= told["asked"],
+        f"Each combination of {named} that is told is shared by at least {found.k} patients; {told['asked']} were "
+        f"asked for. For that, all three are withheld of {_patients_in_words(told['suppressed'])}.",
+        "anonymity",
+    )
+
+
+def _residual(told: dict[str, Any]) -> Verdict:
+    share = told["unique_by_measured"]
+    return Verdict(
+        share == 0,
+        f"{share:.1%} of the patients are unique by their laboratory values, which lie outside k. Whoever knows the "
+        "exact values of a patient would recognise them.",
         "anonymity",
     )
 

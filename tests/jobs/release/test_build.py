@@ -16,6 +16,8 @@ from jobs.lake import contract
 from jobs.release.build import Snapshot, build_candidate, newest_snapshot, refuse_direct
 from jobs.release.candidate import candidates, discard, folder, load, newest_candidate
 from jobs.release.contents import SUMS, columns, files
+from jobs.release.facts import QUASI
+from jobs.release.ladders import LADDERS
 from jobs.release.shards import ROW_GROUP, WRITTEN, ShardWriter, png_size, schema
 from jobs.store import Store, hadoop_path
 from schemas.contract import Column, Privacy
@@ -86,6 +88,35 @@ def test_the_card_tells_columns_counts_and_versions(built):
     told = json.loads(found["snapshot.json"])
     assert told["tables"] == built.snapshot.tables
     assert told["made_by"]["curated.crops"][0]["stage_version"] == "1"
+
+
+def test_at_least_k_patients_are_alike_in_what_is_told_and_no_cell_is_lost(built):
+    root = folder(built.lake, built.candidate.id)
+    cells = columns(built.lake.store, root, ["cell_id", "patient_key", *QUASI]).to_pylist()
+    assert len(cells) == hospital.CELLS
+    groups: dict[tuple, set[str]] = {}
+    for cell in cells:
+        groups.setdefault(tuple(cell[name] for name in QUASI), set()).add(cell["patient_key"])
+    told = built.candidate.anonymity
+    assert min(len(who) for values, who in groups.items() if any(values)) == told["after"]["k"] >= 2
+    assert len(groups[None, None, None]) == told["suppressed"] == 1
+    assert hospital.key("patient", 8) in groups[None, None, None]
+    recorded = {hospital.key("cell", n): hospital.sample(n) for n in range(hospital.CELLS)}
+    for cell in cells:
+        for name, ladder in LADDERS.items():
+            was = recorded[cell["cell_id"]][name]
+            assert cell[name] in [ladder.at(was, level) for level in range(ladder.height + 1)]
+    card = content(built)["README.md"].decode()
+    assert f"At least {told['after']['k']} patients share" in card
+    assert "of 1 of the 9 patients" in card
+
+
+def test_another_k_makes_another_candidate_with_the_same_cells(copied):
+    other = replace(copied.lake.settings, release=replace(copied.lake.settings.release, k=11))
+    candidate = build_candidate(type(copied.lake)(other, copied.lake.spark), copied.snapshot)
+    assert candidate.id != copied.candidate.id
+    assert candidate.cells == hospital.CELLS
+    assert (candidate.anonymity["after"]["k"], candidate.anonymity["suppressed"]) == (0, 9)
 
 
 def test_building_what_is_there_does_nothing(built):

@@ -64,18 +64,31 @@ def test_samples_are_spread_over_classes_and_sides(built, page):
 def test_k_counts_patients_not_cells():
     cells = pa.table(
         {
-            "cell_id": ["a", "b", "c", "d"],
-            "patient_key": ["p", "p", "q", "r"],
-            "sex": ["female", "female", "male", "male"],
-            "age_group": ["60-69", "60-69", None, None],
-            "diagnosis": ["C92.0", "C92.0", "C92.0", None],
+            "cell_id": ["a", "b", "c", "d", "e"],
+            "patient_key": ["p", "p", "q", "r", "s"],
+            "sex": ["female", "female", "male", "male", None],
+            "age_group": ["60-69", "60-69", None, None, None],
+            "diagnosis": ["C92.0", "C92.0", "C92.0", None, None],
         }
     )
     found = facts.anonymity(cells)
-    assert (found.k, found.total, found.unique) == (1, 2, 1)
-    assert [(row["sex"], row["patients"], row["cells"]) for row in found.groups] == [("female", 1, 2), ("male", 2, 2)]
-    assert found.k_with_diagnosis == 1
-    assert len(found.with_diagnosis) == 3
+    assert (found.k, found.total, found.blank) == (1, 3, 1)
+    assert [(row["sex"], row["patients"], row["cells"]) for row in found.groups] == [
+        ("female", 1, 2),
+        ("male", 1, 1),
+        ("male", 1, 1),
+    ]
+
+
+def test_it_tells_how_many_patients_look_alike_and_what_that_cost(built, page):
+    said = text_of(page)
+    told = built.candidate.anonymity
+    assert told["before"]["k"] == 1
+    assert told["after"]["k"] >= told["asked"] == 2
+    assert f"2 were asked for. For that, all three are withheld of {told['suppressed']} patient" in said
+    assert "The order of steps that loses least was taken: diagnosis: category" in said
+    assert "0.0 % of the patients are unique by them." in said
+    assert "Genetic findings are not in this release." in said
 
 
 @pytest.mark.parametrize(

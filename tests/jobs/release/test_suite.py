@@ -7,8 +7,10 @@ import pytest
 from expectations.gate import GateRefused, check_rules, structural
 from expectations.released_cells import SUITE
 from expectations.rules import Severity
+from jobs.errors import GateFailed
 from jobs.lake import Lake
-from jobs.release.build import released
+from jobs.release.build import check, pinned, released
+from jobs.release.protect import COLUMNS, Protection, protect
 from schemas.contract import Zone
 from schemas.released_cells import IMAGE, RELEASED_CELLS
 from schemas.tables import TABLES
@@ -17,7 +19,8 @@ from schemas.tables import TABLES
 @pytest.fixture(scope="module")
 def good(built):
     """One row that is as it should be, and its schema."""
-    frame = released(built.lake, built.snapshot)
+    protection = protect(pinned(built.lake, built.snapshot, "curated.samples"), built.lake.settings.release.k)
+    frame = released(built.lake, built.snapshot, protection)
     return frame.where("mpp_x IS NOT NULL AND age_group IS NOT NULL").first().asDict(recursive=True), frame.schema
 
 
@@ -37,6 +40,13 @@ def test_each_rule_has_a_row_that_fails_it(built, good, rule):
     held = frame_of(built.lake, good, **rule.breaks).select(F.expr(rule.holds)).first()[0]
     assert held is False
     assert rule.says.endswith(".")
+
+
+def test_samples_that_nobody_made_more_general_are_refused(built):
+    samples = pinned(built.lake, built.snapshot, "curated.samples").select("patient_key", *COLUMNS).distinct()
+    as_recorded = [(who, tuple(values), tuple(values)) for who, *values in samples.collect()]
+    with pytest.raises(GateFailed, match="enough_patients_are_alike"):
+        check(released(built.lake, built.snapshot, Protection(as_recorded, {})))
 
 
 @pytest.mark.parametrize("severity", list(Severity))
