@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
+from pathlib import Path
 
 from pydicom.sr._concepts_dict import concepts
 from pydicom.sr._snomed_dict import mapping
@@ -42,4 +43,5 @@ def _plain(meaning: str) -> str:
 
 
 if __name__ == "__main__":
-    CODE_MEANINGS.write_text("".join(f"{'	'.join(row)}\n" for row in sorted(set(rows()))), encoding="ascii")
+    text = "".join(f"{chr(9).join(row)}\n" for row in sorted(set(rows())))
+    Path(str(CODE_MEANINGS)).write_text(text, encoding="ascii")

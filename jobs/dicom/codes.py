@@ -11,13 +11,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from functools import cache
-from pathlib import Path
+from importlib import resources
 from typing import NamedTuple
 
 from pydicom.uid import UID_dictionary
 from stdnum import luhn, verhoeff
 
-CODE_MEANINGS = Path(__file__).with_name("code_meanings.tsv")
+CODE_MEANINGS = resources.files("jobs.dicom").joinpath("code_meanings.tsv")
 """Scheme, code and meaning a line, written by `tools/code_meanings.py`."""
 
 _SNOMED = re.compile(r"[1-9]\d{5,17}")
