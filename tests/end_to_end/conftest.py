@@ -62,7 +62,7 @@ def prepare(folder: Path, spark: Any, *, patients: int = 4, cells: int = 60, see
 @pytest.fixture(scope="session")
 def ran(tmp_path_factory: pytest.TempPathFactory, spark) -> Ran:
     """The hospital after all of it arrived; tests read it and leave it as it is."""
-    found = prepare(tmp_path_factory.mktemp("sairaala å"), spark)
+    found = prepare(tmp_path_factory.mktemp("hospital"), spark)
     late = found.landing / found.truth["late"]["delivery"]
     aside = found.folder / "not yet"
     shutil.move(late, aside)

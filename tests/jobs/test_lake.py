@@ -35,6 +35,15 @@ def test_unknown_table_names_those_that_there_are(lake):
         lake.read("curated.croppings")
 
 
+def test_a_folder_may_have_any_name(settings, spark, tmp_path):
+    root = tmp_path / "sairaalan järvi"
+    lake = Lake(replace(settings, places=replace(settings.places, lake=root.as_uri())), spark)
+    lake.write(lake.work(JOIN), "curated.splits", splits(lake, (1, "train")))
+    lake.write(lake.work(JOIN), "curated.splits", splits(lake, (1, "test"), (2, "train")))
+    assert sides(lake) == {KEY[1]: "test", KEY[2]: "train"}
+    assert [folder.name for folder in tmp_path.iterdir() if folder.is_dir()] == [root.name]
+
+
 def test_writing_the_same_rows_again_makes_no_version(lake):
     work = lake.work(JOIN)
     first = lake.write(work, "curated.splits", splits(lake, (1, "train"), (2, "test")))
