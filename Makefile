@@ -26,8 +26,11 @@ $(READY): setup.cfg pyproject.toml constraints.txt tools/setup.sh
 demo: $(READY) ## From a synthetic hospital to a signed release, below demo/
 	@$(BIN)/hemalake demo $(DEMO) --patients $(PATIENTS) --seed $(SEED)
 
-test: $(READY) $(VENV)/s3/client $(VENV)/s3/server $(VENV)/jars/classes.jsa ## Run all tests
+test: $(READY) $(VENV)/.programs $(VENV)/s3/client $(VENV)/s3/server $(VENV)/jars/classes.jsa ## Run all tests
 	@$(BIN)/python -m pytest
+
+$(VENV)/.programs: tools/programs.sh | $(READY)
+	@bash tools/programs.sh && touch $@
 
 $(VENV)/jars/classes.jsa: tools/archive_classes.py $(READY)
 	@echo "Archiving Spark's classes (once; half a minute) …"

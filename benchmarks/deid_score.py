@@ -16,10 +16,10 @@ from functools import cache
 from pathlib import Path
 
 import pydicom
+from leak_corpus import CATEGORIES, Planted
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
-from benchmarks.leak_corpus import CATEGORIES, Planted
 from jobs.dicom.codes import is_registered, public_meaning
 from jobs.dicom.profile import Do, default_profile
 from jobs.dicom.values import defined_terms
@@ -77,7 +77,7 @@ def _kind(where: PathOf, element: DataElement) -> str | None:
     """How an element is counted: `value`, `listed text`, `unlisted text`, or not at all."""
     profile, tags = default_profile(), [int(part) for part in where if isinstance(part, int) and part > 0xFFFF]
     gone = {Do.REMOVE, Do.EMPTY, Do.DUMMY, Do.BY_TYPE}
-    actions = [profile.action(tag) for tag in tags]  # type: ignore[arg-type]
+    actions = [profile.action(tag) for tag in tags]
     if any(action is not None and action.do in gone for action in actions[:-1]):
         return None
     if element.tag.is_private or element.tag.element == 0 or element.tag.group >> 8 in (0x50, 0x60, 0x7F, 0xFF):

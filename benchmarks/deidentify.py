@@ -22,12 +22,11 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import deid_score
+import leak_corpus
+from leak_corpus import CATEGORIES, Planted
+
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))
-
-from benchmarks import deid_score, leak_corpus  # noqa: E402
-from benchmarks.leak_corpus import CATEGORIES, Planted  # noqa: E402
-
 VERSIONS = {
     "dicom-anonymizer": ["dicom-anonymizer==2.1.0"],
     "dicognito": ["dicognito==0.19.0"],

@@ -1,4 +1,4 @@
-"""Read and write the lake's tables; the one place that knows Delta. It holds every table to its contract.
+"""Read and write the lake's tables, each held to its contract. What Delta is asked for stands in `delta.py`.
 
 Writing has three steps: the batch is staged as Parquet beside the table, its suite of expectations runs on what was
 staged, and one Delta commit takes over what differs from the table. A commit that would change nothing is not made.
@@ -9,7 +9,6 @@ that progress is stored with the rows that it led to, or not at all.
 from __future__ import annotations
 
 import json
-import os
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,8 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from jobs import delta
+from jobs.changes import ACTION, EVERYTHING, Scope, changes_of
 from jobs.errors import ContractMismatch, GateFailed, LakeTooNew, StaleOutput, StoreError, UnknownTable
 from jobs.settings import Settings
 from jobs.store import Store, hadoop_path
@@ -25,20 +26,17 @@ from schemas.stages import Stage
 from schemas.tables import TABLES
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column as SparkColumn
     from pyspark.sql import DataFrame, SparkSession
 
     from expectations.rules import Rule
 
-CONTRACT_PROPERTY = "hemalake.contract.version"
-ACTION = "_action"
+__all__ = ["EVERYTHING", "Lake", "Work", "Written", "checked", "contract"]
+
 WRITERS = 2
 _GATE = Lock()
 FEW_FILES = 32
 """Tables of so many files are read by the list of them: for small ones, Spark's jobs over the log cost more than the
 rows. From here on Spark would list them in a job of its own."""
-EVERYTHING = "everything"
-"""The scope of a batch that is all the table should hold."""
 
 
 @dataclass(frozen=True)
@@ -76,29 +74,6 @@ class Work:
     def last(self, table: str) -> int | None:
         """The version of the table that the stage consumed last; None: read all of it."""
         return None if self.rebuild else self.since.get(table)
-
-
-@dataclass(frozen=True)
-class _Scope:
-    """Which rows of a table a batch owns: those it replaces or, where it has no successor for them, deletes."""
-
-    rows: DataFrame | str | None
-    keep: DataFrame | None
-
-    def marked(self, table: Table, old: DataFrame) -> DataFrame:
-        """The table's rows with `_owned`."""
-        from pyspark.sql import functions as F
-
-        if self.rows is None or isinstance(self.rows, str):
-            marked = old.withColumn("_owned", F.lit(self.rows == EVERYTHING))
-        else:
-            owned = self.rows.select(table.scope).distinct().withColumn("_owned", F.lit(True))
-            marked = old.join(F.broadcast(owned), table.scope, "left")
-        if self.keep is None:
-            return marked
-        kept = self.keep.distinct().withColumn("_kept", F.lit(True))
-        joined = marked.join(kept, list(self.keep.columns), "left")
-        return joined.withColumn("_owned", F.col("_owned") & F.col("_kept").isNull()).drop("_kept")
 
 
 class Lake:
@@ -148,7 +123,7 @@ class Lake:
         """
         table = contract(name)
         if self.version(name) is None:
-            return self._no_rows(table)
+            return delta.no_rows(self.spark, table)
         files = self._log(table, version).file_uris()
         if len(files) > FEW_FILES:
             reader = self.spark.read.format("delta")
@@ -156,7 +131,9 @@ class Lake:
             return reader.load(hadoop_path(self.uri(table))).select(*table.names)
         root = hadoop_path(self.uri(table))
         places = [f"{root}/{file.rsplit('/', 1)[-1]}" for file in files]
-        return self.spark.read.schema(self._schema(table)).parquet(*places) if places else self._no_rows(table)
+        return (
+            self.spark.read.schema(delta.schema(table)).parquet(*places) if places else delta.no_rows(self.spark, table)
+        )
 
     def glance(self, name: str) -> Any:
         """The rows of a table as a PyArrow dataset, through delta-rs: for a look that is not worth a Spark session."""
@@ -169,7 +146,7 @@ class Lake:
         if since is None or now is None:
             return self.read(name)
         if since >= now:
-            return self._no_rows(table)
+            return delta.no_rows(self.spark, table)
         feed = self.spark.read.format("delta").option("readChangeFeed", "true").option("startingVersion", since + 1)
         return feed.load(hadoop_path(self.uri(table))).select(*table.names)
 
@@ -242,10 +219,10 @@ class Lake:
         try:
             if staging:
                 batch.write.parquet(hadoop_path(staging))
-                batch = self.spark.read.schema(self._schema(table)).parquet(hadoop_path(staging))
+                batch = self.spark.read.schema(delta.schema(table)).parquet(hadoop_path(staging))
             if not batch.isEmpty():
                 work.warnings += _passed(table, batch)
-            written = self._commit(table, batch, _Scope(scope, keep), work)
+            written = self._commit(table, batch, Scope(scope, keep), work)
         finally:
             if staging:
                 self.store.delete_folder(staging)
@@ -274,7 +251,7 @@ class Lake:
         for column, value in made.items():
             frame = frame.withColumn(column, F.lit(value))
         found = dict(frame.dtypes)
-        wanted = {field.name: field.dataType.simpleString() for field in self._schema(table).fields}
+        wanted = {field.name: field.dataType.simpleString() for field in delta.schema(table).fields}
         for column, kind in wanted.items():
             if found.get(column) != kind:
                 raise ContractMismatch(
@@ -283,94 +260,41 @@ class Lake:
                 )
         return frame.select(*table.names)
 
-    def _commit(self, table: Table, batch: DataFrame, scope: _Scope, work: Work) -> Written:
+    def _commit(self, table: Table, batch: DataFrame, scope: Scope, work: Work) -> Written:
         from pyspark.sql import functions as F
 
         note = self._note(table, work)
         if self.version(table.full_name) is None:
-            self._create(table)
+            delta.create(self.spark, self.uri(table), table)
             count = batch.count()
             if count or note:
-                self._append(table, batch, note)
+                delta.append(batch, self.uri(table), note)
             return Written(table.full_name, count)
         self._check_version(table)
-        changes = self._changes(table, batch, self.read(table.full_name), scope)
+        changes = changes_of(table, batch, self.read(table.full_name), scope)
         counts = {row[ACTION]: row["count"] for row in changes.groupBy(ACTION).count().collect()}
         written = Written(table.full_name, *(counts.get(action, 0) for action in ("insert", "update", "delete")))
         if written.updated or written.deleted:
-            self._merge(table, batch, changes.where(F.col(ACTION) != "keep"), note)
+            delta.merge(self.spark, self.uri(table), table, batch, changes.where(F.col(ACTION) != "keep"), note)
         elif written.inserted or (note and note != self.progress(work.stage)):
             if counts.get("keep"):
                 new = changes.where(F.col(ACTION) == "insert").select(*table.key)
                 batch = batch.join(new, list(table.key), "left_semi").select(*table.names)
-            self._append(table, batch, note)
+            delta.append(batch, self.uri(table), note)
         return written
 
-    def _changes(
-        self,
-        table: Table,
-        batch: DataFrame,
-        current: DataFrame,
-        scope: _Scope,
-    ) -> DataFrame:
-        """Key and action of each row that is to be inserted, updated, deleted, or kept as the batch has it."""
-        from pyspark.sql import functions as F
+    def _log(self, table: Table, version: int | None = None) -> Any:
+        return delta.log(self.uri(table), self.settings.places.s3_endpoint, version)
 
-        new = batch.select(*table.key, _fingerprint(table).alias("_new"))
-        old = current.select(*table.key, *_missing(table.scope, table.key), _fingerprint(table).alias("_old"))
-        old = scope.marked(table, old)
-        action = (
-            F.when(F.col("_old").isNull(), "insert")
-            .when(F.col("_new").isNull() & F.coalesce("_owned", F.lit(False)), "delete")
-            .when(F.col("_new") != F.col("_old"), "update")
-            .when(F.col("_new").isNotNull(), "keep")
-        )
-        both = new.join(old.drop(*_missing(table.scope, table.key)), list(table.key), "full_outer")
-        return both.select(*table.key, action.alias(ACTION)).where(F.col(ACTION).isNotNull())
-
-    def _create(self, table: Table) -> None:
-        from delta.tables import DeltaTable
-
-        builder = DeltaTable.create(self.spark).location(hadoop_path(self.uri(table))).addColumns(self._schema(table))
-        properties = {
-            CONTRACT_PROPERTY: str(table.version),
-            "delta.enableChangeDataFeed": "true",
-            "delta.minReaderVersion": "1",
-            "delta.minWriterVersion": "4",
-            # The ledger's metadata lives in the log, so the log outlives the data that time travel keeps.
-            "delta.logRetentionDuration": "interval 3650 days",
-            "delta.deletedFileRetentionDuration": table.retention,
-            **{f"delta.constraints.{name}": sql for name, sql in table.checks.items()},
-            **_statistics(table),
-        }
-        for name, value in properties.items():
-            builder = builder.property(name, value)
-        builder.execute()
-
-    def _append(self, table: Table, rows: DataFrame, note: dict[str, Any]) -> None:
-        writer = rows.write.format("delta").mode("append").option("userMetadata", json.dumps(note))
-        writer.save(hadoop_path(self.uri(table)))
-
-    def _merge(self, table: Table, staged: DataFrame, changes: DataFrame, note: dict[str, Any]) -> None:
-        from delta.tables import DeltaTable
-
-        source = changes.join(staged, list(table.key), "left")
-        on = " AND ".join(f"t.{column} = s.{column}" for column in table.key)
-        values = {column: f"s.{column}" for column in table.names}
-        setting = "spark.databricks.delta.commitInfo.userMetadata"
-        self.spark.conf.set(setting, json.dumps(note))
-        try:
-            (
-                DeltaTable.forPath(self.spark, hadoop_path(self.uri(table)))
-                .alias("t")
-                .merge(source.alias("s"), on)
-                .whenMatchedDelete(f"s.{ACTION} = 'delete'")
-                .whenMatchedUpdate(f"s.{ACTION} = 'update'", set=dict(values))
-                .whenNotMatchedInsert(f"s.{ACTION} = 'insert'", values=dict(values))
-                .execute()
+    def _check_version(self, table: Table) -> None:
+        log = self._log(table)
+        version = int(log.metadata().configuration.get(delta.CONTRACT_PROPERTY, "1"))
+        if version > table.version:
+            raise LakeTooNew(
+                f"{table.full_name} is of contract version {version}, but this HemaLake knows {table.version}. "
+                "Install the version that wrote the lake, or a later one."
             )
-        finally:
-            self.spark.conf.unset(setting)
+        delta.add_columns(self.spark, self.uri(table), table, {field.name for field in log.schema().fields})
 
     def _note(self, table: Table, work: Work) -> dict[str, Any]:
         """What the commit of a ledger says of the stage's progress; empty for other tables."""
@@ -390,48 +314,6 @@ class Lake:
                 f"the rows of stage `{stage.name}` were {why}. Rows of two kinds are not mixed: run "
                 f"`hemalake {stage.name} --rebuild` to replace them, or restore the setting."
             )
-
-    def _check_version(self, table: Table) -> None:
-        log = self._log(table)
-        version = int(log.metadata().configuration.get(CONTRACT_PROPERTY, "1"))
-        if version > table.version:
-            raise LakeTooNew(
-                f"{table.full_name} is of contract version {version}, but this HemaLake knows {table.version}. "
-                "Install the version that wrote the lake, or a later one."
-            )
-        self._add_columns(table, {field.name for field in log.schema().fields})
-
-    def _add_columns(self, table: Table, have: set[str]) -> None:
-        """Add columns that the contract has gained; they must be nullable."""
-        new = [column for column in table.columns if column.name not in have]
-        for column in new:
-            if not column.nullable:
-                raise ContractMismatch(
-                    f"{table.full_name} lacks the column {column.name}, which may not be null: this needs a migration."
-                )
-            self.spark.sql(
-                f"ALTER TABLE delta.`{hadoop_path(self.uri(table))}` ADD COLUMNS ({column.name} {column.type})"
-            )
-
-    def _log(self, table: Table, version: int | None = None) -> Any:
-        """The table's log through delta-rs, which needs no Spark session and no job."""
-        from deltalake import DeltaTable
-
-        uri, endpoint = self.uri(table), self.settings.places.s3_endpoint
-        if not uri.startswith("s3a:"):
-            return DeltaTable(uri, version)
-        options = {"aws_region": os.environ.get("AWS_DEFAULT_REGION", "us-east-1")}
-        if endpoint:
-            options |= {"aws_endpoint": endpoint, "aws_allow_http": "true", "aws_virtual_hosted_style_request": "false"}
-        return DeltaTable(uri.replace("s3a:", "s3:", 1), version, options)
-
-    def _no_rows(self, table: Table) -> DataFrame:
-        return self.spark.createDataFrame([], self._schema(table))
-
-    def _schema(self, table: Table) -> Any:
-        from pyspark.sql.types import StructType
-
-        return StructType.fromDDL(table.ddl)
 
 
 def contract(name: str) -> Table:
@@ -472,22 +354,3 @@ def _refusals(check: Callable[..., list[str]], *batch: Any) -> list[str]:
         return check(*batch)
     except GateRefused as refusal:
         raise GateFailed(str(refusal)) from None
-
-
-def _fingerprint(table: Table) -> SparkColumn:
-    """All columns but the key and images as one comparable string; an image's identity is its pixel hash."""
-    from pyspark.sql import functions as F
-
-    compared = [c.name for c in table.columns if c.name not in table.key and c.type != "binary"]
-    return F.to_json(F.struct(*compared))
-
-
-def _missing(column: str, among: Sequence[str]) -> list[str]:
-    return [column] if column and column not in among else []
-
-
-def _statistics(table: Table) -> dict[str, str]:
-    """Leave images out of the statistics of files: nobody asks for the least image."""
-    kept = [c.name for c in table.columns if not c.type.startswith(("binary", "array", "map"))]
-    has_binary = any(c.type == "binary" for c in table.columns)
-    return {"delta.dataSkippingStatsColumns": ",".join(kept)} if has_binary else {}

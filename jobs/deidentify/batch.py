@@ -214,13 +214,14 @@ class _PixelSearch:
             return False
         overlap = -(-2 * self.longest // 4) * 4
         buffer = bytearray(overlap + _CHUNK)
-        view, kept, left = memoryview(buffer), 0, length
+        kept, left = 0, length
         while left > 0:
-            got = stream.readinto(view[kept : min(kept + left, len(buffer))])  # type: ignore[attr-defined]
-            if not got:
+            read = stream.read(min(left, len(buffer) - kept))
+            if not read:
                 return False
-            left -= got
-            size = kept + got
+            left -= len(read)
+            size = kept + len(read)
+            buffer[kept:size] = read
             if self._in_block(buffer, size):
                 return True
             kept = min(overlap, size)

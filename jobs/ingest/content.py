@@ -29,6 +29,8 @@ HEAD_BYTES = 4096
 IMAGE_SUFFIXES = frozenset((".dcm", ".svs", ".tif", ".tiff", ".jpg", ".jpeg", ".png", ".bmp", ".ndpi", ".mrxs", ".scn"))
 _TEXT_SUFFIXES = frozenset((".geojson", ".json", ".xml", ".txt", ".csv"))
 _FIELDS = ("jpeg", "png", "bmp")
+_LEAST_COMMENT = 8
+"""Letters; a shorter comment is a word that may stand anywhere, and is not searched for."""
 CLAIMS = {
     **dict.fromkeys((".dcm", ".dicom"), ("dicom",)),
     **dict.fromkeys((".svs", ".tif", ".tiff"), ("tiff",)),
@@ -134,6 +136,15 @@ class Content:
         if len(digits) == 8 and digits.isdigit():
             self.identify("birth_date", digits, of)
             self.identify("birth_date", f"{digits[:4]}-{digits[4:6]}-{digits[6:]}", of)
+
+    def identify_comment(self, text: str) -> None:
+        """Add a comment; one as short as `blood` is left out."""
+        if len(text) >= _LEAST_COMMENT:
+            self.identify("comment", text)
+
+    def is_file(self, place: Place) -> None:
+        """State that this is an image which is known by its path."""
+        self.role, self.scan_name, self.scan_ref = "image", place.stem, f"file:{place.path}"
 
     def link(self, identities: Iterable[Identity]) -> None:
         """State that these numbers are one person's."""

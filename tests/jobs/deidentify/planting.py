@@ -30,6 +30,18 @@ class Planter:
         self.count += 1
         return f"{TOKEN}{self.count:05d}"
 
+    def value(self, vr: str) -> object:
+        """A value with a token of its own, by value representation; none where numbers only can stand."""
+        if vr in TEXT:
+            return self.token()
+        if vr == "CS":
+            return self.token().upper()
+        if vr in ("OB", "OW", "UN", "OF", "OD", "OL", "OV"):
+            return self.token().encode().ljust(16)
+        self.count += 1
+        fixed = {"UI": f"1.2.826.0.1.99887766.{self.count}", "DA": "18870605", "DT": "18870605", "TM": "112233.998877"}
+        return fixed.get(vr)
+
     def everywhere(self, dataset: Dataset, depth: int = 2) -> None:
         """Put a token in every element that can hold text, at every depth."""
         for element in list(dataset):
@@ -39,12 +51,8 @@ class Planter:
             if vr == "SQ":
                 for item in element.value:
                     self.everywhere(item, 0)
-            elif vr == "UN":
-                element.value = self.token().encode()
-            elif vr in TEXT:
-                element.value = self.token()
-            elif vr == "CS":
-                element.value = self.token().upper()
+            elif vr in TEXT or vr in ("CS", "UN"):
+                element.value = self.value(vr)
         self.additions(dataset, depth)
 
     def additions(self, dataset: Dataset, depth: int) -> None:

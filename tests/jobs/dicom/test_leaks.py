@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import struct
 from collections.abc import Iterator
 from io import BytesIO
@@ -19,10 +18,9 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRL
 
 from jobs.deidentify.images import deidentify_dicom
 from jobs.pseudonyms import Pseudonyms
+from tests.jobs.deidentify.planting import TOKEN, Planter
 
-TOKEN = "Zyxwvut"
 PSEUDONYMS = Pseudonyms(bytes(range(32)))
-TEXT = {"PN", "LO", "SH", "ST", "LT", "UT", "UC", "AE", "UR"}
 STRUCTURE = {
     "SpecificCharacterSet", "PhotometricInterpretation", "ImageType", "SpecimenLabelInImage", "EncapsulatedDocument",
     "DirectoryRecordSequence", "SOPClassUID",
@@ -30,29 +28,8 @@ STRUCTURE = {
 """Without these a file is refused or read otherwise."""
 
 
-class Planter:
-    """Makes values that hold a token each, by value representation."""
-
-    def __init__(self) -> None:
-        self.count = itertools.count(10_000)
-
-    def token(self) -> str:
-        return f"{TOKEN}{next(self.count)}"
-
-    def value(self, vr: str) -> object:
-        if vr in TEXT:
-            return self.token()
-        if vr == "CS":
-            return self.token().upper()
-        if vr in ("OB", "OW", "UN", "OF", "OD", "OL", "OV"):
-            return self.token().encode().ljust(16)
-        if vr == "UI":
-            return f"1.2.826.0.1.99887766.{next(self.count)}"
-        if vr in ("DA", "DT"):
-            return "18870605"
-        if vr == "TM":
-            return "112233.998877"
-        return None
+class Attributes(Planter):
+    """Plants in every attribute that the dictionary knows."""
 
     def attributes(self, *, at: Dataset) -> None:
         """Plant in every attribute of the dictionary that can hold text."""
@@ -86,7 +63,7 @@ class Planter:
 
 def planted() -> FileDataset:
     """A file with tokens at the root and in listed, unlisted, private and nested sequences."""
-    planter = Planter()
+    planter = Attributes()
     dataset = FileDataset("", planter.item(), file_meta=pydicom.dataset.FileMetaDataset())
     inner = planter.item()
     inner.RequestAttributesSequence = Sequence([planter.item()])
@@ -119,7 +96,7 @@ def un_sequences() -> bytes:
     """A file whose sequences of undefined length have the value representation UN (PS3.5 section 6.2.2)."""
     meta = FileDataset("", {}, file_meta=pydicom.dataset.FileMetaDataset())
     meta.SOPClassUID = "1.2.840.10008.5.1.4.1.1.7"
-    nested = Planter().item()
+    nested = Attributes().item()
     body = BytesIO()
     writer = pydicom.filebase.DicomBytesIO()
     writer.is_little_endian, writer.is_implicit_VR = True, True

@@ -1,0 +1,115 @@
+"""What is asked of Delta for one table: make it, append, merge, add columns, read its log."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+from jobs.changes import ACTION
+from jobs.errors import ContractMismatch
+from jobs.store import hadoop_path
+from schemas.contract import Table
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+CONTRACT_PROPERTY = "hemalake.contract.version"
+
+
+def create(spark: SparkSession, uri: str, table: Table) -> None:
+    """Make the table, empty, with the contract's columns, checks and retention; reader protocol 1 (every reader)."""
+    from delta.tables import DeltaTable
+
+    builder = DeltaTable.create(spark).location(hadoop_path(uri)).addColumns(schema(table))
+    properties = {
+        CONTRACT_PROPERTY: str(table.version),
+        "delta.enableChangeDataFeed": "true",
+        "delta.minReaderVersion": "1",
+        "delta.minWriterVersion": "4",
+        # The ledger's metadata lives in the log, so the log outlives the data that time travel keeps.
+        "delta.logRetentionDuration": "interval 3650 days",
+        "delta.deletedFileRetentionDuration": table.retention,
+        **{f"delta.constraints.{name}": sql for name, sql in table.checks.items()},
+        **_statistics(table),
+    }
+    for name, value in properties.items():
+        builder = builder.property(name, value)
+    builder.execute()
+
+
+def append(rows: DataFrame, uri: str, note: dict[str, Any]) -> None:
+    """Add rows in one commit whose metadata is the note."""
+    writer = rows.write.format("delta").mode("append").option("userMetadata", json.dumps(note))
+    writer.save(hadoop_path(uri))
+
+
+def merge(
+    spark: SparkSession, uri: str, table: Table, staged: DataFrame, changes: DataFrame, note: dict[str, Any]
+) -> None:
+    """Insert, update and delete in one commit whose metadata is the note; `changes` has each key with its action."""
+    from delta.tables import DeltaTable
+
+    source = changes.join(staged, list(table.key), "left")
+    on = " AND ".join(f"t.{column} = s.{column}" for column in table.key)
+    values = {column: f"s.{column}" for column in table.names}
+    setting = "spark.databricks.delta.commitInfo.userMetadata"
+    spark.conf.set(setting, json.dumps(note))
+    try:
+        (
+            DeltaTable.forPath(spark, hadoop_path(uri))
+            .alias("t")
+            .merge(source.alias("s"), on)
+            .whenMatchedDelete(f"s.{ACTION} = 'delete'")
+            .whenMatchedUpdate(f"s.{ACTION} = 'update'", set=dict(values))
+            .whenNotMatchedInsert(f"s.{ACTION} = 'insert'", values=dict(values))
+            .execute()
+        )
+    finally:
+        spark.conf.unset(setting)
+
+
+def add_columns(spark: SparkSession, uri: str, table: Table, have: set[str]) -> None:
+    """Add columns that the contract has gained; they must be nullable.
+
+    Raises:
+        ContractMismatch: one of them is not.
+    """
+    new = [column for column in table.columns if column.name not in have]
+    for column in new:
+        if not column.nullable:
+            raise ContractMismatch(
+                f"{table.full_name} lacks the column {column.name}, which may not be null: this needs a migration."
+            )
+        spark.sql(f"ALTER TABLE delta.`{hadoop_path(uri)}` ADD COLUMNS ({column.name} {column.type})")
+
+
+def log(uri: str, endpoint: str, version: int | None = None) -> Any:
+    """The table's log through delta-rs, which needs no Spark session and no job."""
+    from deltalake import DeltaTable
+
+    if not uri.startswith("s3a:"):
+        return DeltaTable(uri, version)
+    options = {"aws_region": os.environ.get("AWS_DEFAULT_REGION", "us-east-1")}
+    if endpoint:
+        options |= {"aws_endpoint": endpoint, "aws_allow_http": "true", "aws_virtual_hosted_style_request": "false"}
+    return DeltaTable(uri.replace("s3a:", "s3:", 1), version, options)
+
+
+def no_rows(spark: SparkSession, table: Table) -> DataFrame:
+    """An empty frame with the contract's columns."""
+    return spark.createDataFrame([], schema(table))
+
+
+def schema(table: Table) -> Any:
+    """The contract's columns as a Spark `StructType`."""
+    from pyspark.sql.types import StructType
+
+    return StructType.fromDDL(table.ddl)
+
+
+def _statistics(table: Table) -> dict[str, str]:
+    """Leave images out of the statistics of files: nobody asks for the least image."""
+    kept = [c.name for c in table.columns if not c.type.startswith(("binary", "array", "map"))]
+    has_binary = any(c.type == "binary" for c in table.columns)
+    return {"delta.dataSkippingStatsColumns": ",".join(kept)} if has_binary else {}
