@@ -108,6 +108,7 @@ class Cleaner:
                     patient_id=patient,
                     shift_days=self._pseudonyms.shift_days(patient),
                     profile=self._profile,
+                    whole=False,
                 )
         except (BadInput, OSError):
             raise

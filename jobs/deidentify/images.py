@@ -14,14 +14,8 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO, Protocol
+from typing import BinaryIO, Protocol
 
-import pydicom
-from pydicom import config
-from pydicom.dataelem import RawDataElement
-from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import correct_ambiguous_vr, write_dataset, write_file_meta_info
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -32,10 +26,13 @@ from pydicom.uid import (
 
 from jobs.dicom import log
 from jobs.dicom.codestream import DamagedStream
+from jobs.dicom.dataset import Dataset, Element
 from jobs.dicom.log import LogEntry
-from jobs.dicom.pixel_data import IMAGE_CODECS, CannotCopy, Layout, copy_pixel_data
+from jobs.dicom.pixel_data import IMAGE_CODECS, CannotCopy, Copied, Layout, copy_pixel_data
 from jobs.dicom.profile import Profile
+from jobs.dicom.reader import TRANSFER_SYNTAX, Header, meta_end, read_header
 from jobs.dicom.walker import Pseudonymiser, clean
+from jobs.dicom.writer import Encoder
 from jobs.errors import BadInput, HemalakeError
 from schemas.reasons import Reason
 
@@ -46,9 +43,11 @@ _MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
 _DOCUMENTS = "1.2.840.10008.5.1.4.1.1.104."
 _SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
 _INFLATED_MOST = 1 << 31
-_META_MOST = 1 << 16
-_UNDEFINED = 0xFFFFFFFF
 _META_WRITTEN = frozenset(0x00020000 + n for n in (0, 1, 2, 3, 0x10, 0x12, 0x13))
+_IMAGE_TYPE, _SOP_CLASS, _SOP_INSTANCE, _META_CLASS = 0x00080008, 0x00080016, 0x00080018, 0x00020002
+_LABEL_IN_IMAGE, _DOCUMENT, _RECORDS = 0x00480010, 0x00420011, 0x00041220
+_SAMPLES, _PHOTOMETRIC, _FRAMES, _ROWS, _COLUMNS, _BITS = 0x280002, 0x280004, 0x280008, 0x280010, 0x280011, 0x280100
+_OFFSETS, _LENGTHS = 0x7FE00001, 0x7FE00002
 
 
 class Pseudonyms(Pseudonymiser, Protocol):
@@ -65,13 +64,18 @@ def deidentify_image(
     shift_days: int,
     site: str = "",
     profile: Profile | None = None,
+    whole: bool = True,
 ) -> list[LogEntry]:
     """De-identify an image file of any format that can be; DICOM by `profile`, the default one without it.
+
+    A DICOM file that ends before its data does is refused, or not `whole` but as far as it goes.
 
     Raises `BadInput`: LABEL_IMAGE, OVERVIEW_IMAGE, NOT_REWRITABLE, TRUNCATED, UNREADABLE.
     """
     if media_type == "application/dicom":
-        return deidentify_dicom(source, target, pseudonyms, patient_id, shift_days, site=site, profile=profile)
+        return deidentify_dicom(
+            source, target, pseudonyms, patient_id, shift_days, site=site, profile=profile, whole=whole
+        )
     # The readers of other formats come late: DICOM needs none of them, and they take time and memory to load.
     if media_type in ("image/x-aperio-svs", "image/tiff"):
         from jobs.deidentify.svs import deidentify_svs
@@ -93,18 +97,19 @@ def deidentify_dicom(
     *,
     site: str = "",
     profile: Profile | None = None,
+    whole: bool = True,
 ) -> list[LogEntry]:
     """De-identify one DICOM file (PS3.10); a deflated one comes out as Explicit VR Little Endian."""
     with _quiet_pydicom():
         try:
-            return _dicom(source, target, pseudonyms, patient_id, shift_days, site, profile)
+            return _dicom(source, target, pseudonyms, patient_id, shift_days, site, profile, whole)
         except DamagedStream as damage:
             raise BadInput(Reason.TRUNCATED if damage.truncated else Reason.UNREADABLE) from None
         except CannotCopy:
             raise BadInput(Reason.NOT_REWRITABLE) from None
         except (HemalakeError, OSError, MemoryError):
             raise
-        except Exception:  # pydicom raises nearly anything on damaged elements, and its messages quote them
+        except Exception:  # the libraries raise nearly anything on damaged values, and their messages quote them
             raise BadInput(Reason.UNREADABLE) from None
 
 
@@ -116,69 +121,39 @@ def _dicom(
     shift_days: int,
     site: str,
     profile: Profile | None,
+    whole: bool,
 ) -> list[LogEntry]:
-    source, dataset = _read_header(source)
-    _refuse(dataset)
-    layout = _layout(dataset)
-    for tag in (0x7FE00001, 0x7FE00002):
-        dataset.pop(tag, None)
-    entries = _meta_entries(dataset)
-    entries += clean(dataset, pseudonyms, patient_id=patient_id, shift_days=shift_days, site=site, profile=profile)
-    _write_header(target, dataset, layout)
-    has_pixels = copy_pixel_data(source, target, layout)
-    if not has_pixels and dataset.get("SOPClassUID") == _SLIDE:
+    source, header = _read(source)
+    if header.truncated and whole:
         raise BadInput(Reason.TRUNCATED)
+    dataset = header.dataset
+    _refuse(header)
+    layout = _layout(header)
+    entries = _meta_entries(header)
+    for tag in (_OFFSETS, _LENGTHS):
+        dataset.pop(tag, None)
+    entries += clean(dataset, pseudonyms, patient_id=patient_id, shift_days=shift_days, site=site, profile=profile)
+    target.write(Encoder(layout.implicit, layout.order).file(_meta(dataset, layout), dataset))
+    source.seek(header.end)
+    copied = copy_pixel_data(source, target, layout, whole=whole)
+    if copied is Copied.NOTHING and whole and dataset.text(_SOP_CLASS) == _SLIDE:
+        raise BadInput(Reason.TRUNCATED)
+    if header.truncated or copied is Copied.PART:
+        entries.append(LogEntry("end of the file", log.KEPT, log.TRUNCATED))
     if source.read(1):
         entries.append(LogEntry("after the pixel data", log.REMOVED, "trailing elements and padding", "X"))
     return entries
 
 
-def _read_header(source: BinaryIO) -> tuple[BinaryIO, FileDataset]:
-    """Parse everything before the pixel data, and return the stream that stands at it."""
-    try:
-        syntax, end = _transfer_syntax(source)
-        if syntax == DeflatedExplicitVRLittleEndian:
-            source = _inflate(source, end)
-        source.seek(0)
-        dataset = pydicom.dcmread(source, stop_before_pixels=True, force=_has_no_preamble(source))
-    except EOFError:
-        raise BadInput(Reason.TRUNCATED) from None
-    except OSError as error:
-        if error.errno is None:  # pydicom's word for a sequence that ends early
-            raise BadInput(Reason.TRUNCATED) from None
-        raise
-    if len(dataset) == 0:
+def _read(source: BinaryIO) -> tuple[BinaryIO, Header]:
+    """Parse everything before the pixel data, and return the stream that holds it."""
+    syntax, end = meta_end(source)
+    if syntax == DeflatedExplicitVRLittleEndian:
+        source = _inflate(source, end)
+    header = read_header(source)
+    if not header.dataset:
         raise BadInput(Reason.UNREADABLE)
-    for tag in list(dataset.keys()):
-        raw = dataset.get_item(tag)
-        if isinstance(raw, RawDataElement) and raw.length != _UNDEFINED and len(raw.value or b"") < raw.length:
-            raise BadInput(Reason.TRUNCATED)
-    return source, dataset
-
-
-def _has_no_preamble(source: BinaryIO) -> bool:
-    """Whether the file begins with an element of group 0002 or 0008 at once, as some old ones do."""
-    start = source.read(132)
-    source.seek(0)
-    return start[128:] != b"DICM" and start[:2] in (b"\x02\0", b"\x08\0", b"\0\x08")
-
-
-def _transfer_syntax(source: BinaryIO) -> tuple[str, int]:
-    """Return the transfer syntax of the file meta group and where that group ends; empty where there is
-    none."""
-    source.seek(0)
-    start = source.read(_META_MOST)
-    position = 132 if start[128:132] == b"DICM" else 0
-    syntax = ""
-    while start[position : position + 2] == b"\x02\0" and position + 12 <= len(start):
-        number, vr = struct.unpack_from("<H2s", start, position + 2)
-        long = vr in (b"OB", b"OW", b"UN", b"UT", b"SQ")
-        (length,) = struct.unpack_from("<I" if long else "<H", start, position + (8 if long else 6))
-        value = position + (12 if long else 8)
-        if number == 0x0010:
-            syntax = start[value : value + length].decode("ascii", "replace").strip("\0 ")
-        position = value + length
-    return syntax, position
+    return source, header
 
 
 def _inflate(source: BinaryIO, end: int) -> BinaryIO:
@@ -201,122 +176,78 @@ def _inflate(source: BinaryIO, end: int) -> BinaryIO:
     return inflated
 
 
-def _refuse(dataset: FileDataset) -> None:
+def _refuse(header: Header) -> None:
     """Raise for objects that are not to pass: labels, overviews, documents, directories."""
-    kinds = {str(v).strip().upper() for v in _values(dataset, "ImageType")}
-    in_label = {str(v).strip().upper() for v in _values(dataset, "SpecimenLabelInImage")}
+    dataset = header.dataset
+    kinds = {value.upper() for value in dataset.texts(_IMAGE_TYPE)}
+    classes = dataset.texts(_SOP_CLASS) + header.meta.texts(_META_CLASS)
     if "LABEL" in kinds:
         raise BadInput(Reason.LABEL_IMAGE)
-    if "OVERVIEW" in kinds or ("LOCALIZER" in kinds and _values(dataset, "SOPClassUID") == [_SLIDE]):
+    if "OVERVIEW" in kinds or ("LOCALIZER" in kinds and dataset.text(_SOP_CLASS) == _SLIDE):
         raise BadInput(Reason.OVERVIEW_IMAGE)
-    if "YES" in in_label:
+    if "YES" in {value.upper() for value in dataset.texts(_LABEL_IN_IMAGE)}:
         raise BadInput(Reason.LABEL_IMAGE)
-    classes = _values(dataset, "SOPClassUID") + _values(dataset.file_meta, "MediaStorageSOPClassUID")
-    if not classes and ("EncapsulatedDocument" in dataset or "DirectoryRecordSequence" in dataset):
+    if not classes and (_DOCUMENT in dataset or _RECORDS in dataset):
         raise BadInput(Reason.NOT_REWRITABLE)  # in an object of another class they are strays, which are cleaned
-    if any(str(c) == _MEDIA_DIRECTORY or str(c).startswith(_DOCUMENTS) for c in classes):
+    if any(name == _MEDIA_DIRECTORY or name.startswith(_DOCUMENTS) for name in classes):
         raise BadInput(Reason.NOT_REWRITABLE)
 
 
-def _values(dataset: Dataset, keyword: str) -> list[Any]:
-    """All values of an attribute, none where it is absent or cannot be read."""
-    try:
-        value = dataset.get(keyword)
-    except Exception:
-        return []
-    if value is None or value == "":
-        return []
-    return [value] if isinstance(value, (str, int, float)) else list(value)
-
-
-def _number(dataset: Dataset, keyword: str, otherwise: int) -> int:
-    try:
-        return int(_values(dataset, keyword)[0])
-    except (IndexError, TypeError, ValueError):
-        return otherwise
-
-
-def _layout(dataset: FileDataset) -> Layout:
-    implicit, little = dataset.original_encoding
-    syntax = str(dataset.file_meta.get("TransferSyntaxUID") or "")
+def _layout(header: Header) -> Layout:
+    dataset, implicit, little = header.dataset, header.implicit, header.order == "<"
+    syntax = header.meta.text(TRANSFER_SYNTAX)
     if not syntax:
         syntax = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian if little else ExplicitVRBigEndian
     if syntax not in UID_dictionary and syntax not in IMAGE_CODECS:
         raise BadInput(Reason.NOT_REWRITABLE)
-    frames = max(1, _number(dataset, "NumberOfFrames", 1))
-    bits = math.prod(_number(dataset, k, 0) for k in ("Rows", "Columns", "BitsAllocated")) * frames
-    samples = _number(dataset, "SamplesPerPixel", 1)
-    if "YBR_FULL_422" in _values(dataset, "PhotometricInterpretation"):
-        samples = 2
+    frames = max(1, dataset.number(_FRAMES, 1))
+    bits = math.prod(dataset.number(tag, 0) for tag in (_ROWS, _COLUMNS, _BITS)) * frames
+    samples = 2 if "YBR_FULL_422" in dataset.texts(_PHOTOMETRIC) else dataset.number(_SAMPLES, 1)
     return Layout(
         transfer_syntax=syntax,
-        implicit=bool(implicit),
-        little_endian=bool(little),
+        implicit=implicit,
+        little_endian=little,
         frames=frames,
         native_bytes=(bits * samples + 7) // 8 or None,
-        offset_table="ExtendedOffsetTable" in dataset,
+        offset_table=_OFFSETS in dataset,
     )
 
 
-def _meta_entries(dataset: FileDataset) -> list[LogEntry]:
+def _meta_entries(header: Header) -> list[LogEntry]:
     """Say what of the preamble and the file meta group is not written again."""
     entries = []
-    if (dataset.preamble or b"").strip(b"\0"):
+    if header.preamble.strip(b"\0"):
         entries.append(LogEntry("preamble", log.EMPTIED, "preamble"))
-    for tag in list(dataset.file_meta.keys()):
+    for tag in header.meta:
         if tag not in _META_WRITTEN:
             entries.append(LogEntry(f"(0002,{tag & 0xFFFF:04x})", log.REMOVED, "file meta information"))
     return entries
 
 
-def _write_header(target: BinaryIO, dataset: FileDataset, layout: Layout) -> None:
-    """Write preamble, file meta group and the cleaned dataset."""
-    meta = FileMetaDataset()
-    for ours, theirs in (
-        ("MediaStorageSOPClassUID", "SOPClassUID"),
-        ("MediaStorageSOPInstanceUID", "SOPInstanceUID"),
-    ):
-        if dataset.get(theirs):
-            setattr(meta, ours, dataset[theirs].value)
-    meta.TransferSyntaxUID = layout.transfer_syntax
-    meta.ImplementationClassUID = IMPLEMENTATION_UID
-    meta.ImplementationVersionName = IMPLEMENTATION_VERSION
-    header = DicomBytesIO()
-    header.is_little_endian, header.is_implicit_VR = True, False
-    write_file_meta_info(header, meta, enforce_standard=len(meta) == 5)
-    header.is_little_endian, header.is_implicit_VR = layout.little_endian, layout.implicit
-    try:
-        if not layout.implicit:
-            _make_explicit(dataset, layout.little_endian)
-        write_dataset(header, dataset)
-    except Exception:
-        raise BadInput(Reason.UNREADABLE) from None
-    target.write(bytes(128) + b"DICM" + header.getvalue())
-
-
-def _make_explicit(dataset: Dataset, little_endian: bool) -> None:
-    """Give every element that was read without a value representation its own, as some files mix both
-    encodings."""
-    unknown = False
-    for tag in list(dataset.keys()):
-        raw = dataset.get_item(tag)
-        unknown |= raw.VR is None or " or " in raw.VR
-        if raw.VR is None:
-            raw = dataset[tag]
-        if raw.VR == "SQ":
-            for item in dataset[tag].value:
-                _make_explicit(item, little_endian)
-    if unknown:
-        correct_ambiguous_vr(dataset, little_endian)
+def _meta(dataset: Dataset, layout: Layout) -> Dataset:
+    """The file meta group of an output (PS3.10 section 7.1)."""
+    meta = Dataset()
+    texts = {
+        _META_CLASS: dataset.text(_SOP_CLASS),
+        0x00020003: dataset.text(_SOP_INSTANCE),
+        TRANSFER_SYNTAX: layout.transfer_syntax,
+        0x00020012: IMPLEMENTATION_UID,
+    }
+    meta[0x00020001] = Element(0x00020001, "OB", b"\0\1")
+    for tag, text in texts.items():
+        if text:
+            meta[tag] = Element(tag, "UI", text.encode())
+    meta[0x00020013] = Element(0x00020013, "SH", IMPLEMENTATION_VERSION.encode())
+    return meta
 
 
 @contextmanager
 def _quiet_pydicom() -> Iterator[None]:
-    """Hold back pydicom's warnings, which quote values, and its validation, which would stop at odd ones."""
+    """Hold back pydicom's warnings on character sets, which quote values."""
     logger = logging.getLogger("pydicom")
     disabled, logger.disabled = logger.disabled, True
     try:
-        with warnings.catch_warnings(), config.disable_value_validation():
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from pydicom.dataelem import DataElement
-from pydicom.dataset import Dataset
-from pydicom.tag import BaseTag
-
 from jobs.dicom import log
+from jobs.dicom.dataset import Dataset, Element
 from jobs.dicom.elements import BINARY_SIZES, attribute
 from jobs.dicom.log import LogEntry
 from jobs.dicom.types import attribute_type
 
-_DUMMY: dict[str, object] = {
+_DUMMY: dict[str, str | bytes] = {
     "LO": "REMOVED", "SH": "REMOVED", "ST": "REMOVED", "LT": "REMOVED", "UT": "REMOVED",
     "UC": "REMOVED", "AE": "REMOVED", "CS": "UNKNOWN", "DA": "19000101", "DT": "19000101", "TM": "000000",
     "AS": "000Y", "DS": "0", "IS": "0", "OB": b"\0\0", "OW": b"\0\0", "OF": bytes(4), "OD": bytes(8),
     "OL": bytes(4), "OV": bytes(8), "UN": b"", "UR": "removed:",
+    **{vr: bytes(size) for vr, size in BINARY_SIZES.items()},
 }  # fmt: skip
 
 
@@ -38,9 +36,9 @@ class Place(NamedTuple):
     """Keyword of the sequence that it is an item of."""
     depth: int = 0
 
-    def of(self, tag: BaseTag) -> str:
+    def of(self, tag: int) -> str:
         """The path of one of its elements."""
-        return f"{self.path}({tag.group:04x},{tag.element:04x})"
+        return f"{self.path}({tag >> 16:04x},{tag & 0xFFFF:04x})"
 
 
 class Editor:
@@ -51,7 +49,7 @@ class Editor:
         self.dummies = {**_DUMMY, "PN": person, "UI": uid}
         self.entries: list[LogEntry] = []
 
-    def log(self, place: Place, tag: BaseTag, action: str, why: Why) -> None:
+    def log(self, place: Place, tag: int, action: str, why: Why) -> None:
         """Note what was done to an element."""
         self.entries.append(LogEntry(place.of(tag), action, why.rule, why.code))
 
@@ -59,21 +57,27 @@ class Editor:
         """Return the type of an attribute in this object, 1 to 3."""
         return attribute_type(keyword, place.parent, self.sop_class)
 
-    def set(self, place: Place, tag: BaseTag, vr: str, value: object) -> None:
+    def set(self, place: Place, tag: int, vr: str, value: str | bytes | list[str] | None) -> None:
         """Store a value as a new element, so that nothing of the bytes that were read remains."""
-        place.dataset[tag] = DataElement(tag, vr, value)
+        text = "\\".join(value) if isinstance(value, list) else value
+        encoded = text.encode("ascii", "replace") if isinstance(text, str) else text
+        place.dataset[tag] = Element(tag, vr, encoded or b"")
 
-    def remove(self, place: Place, tag: BaseTag, why: Why) -> None:
+    def set_items(self, place: Place, tag: int, items: list[Dataset]) -> None:
+        """Store a sequence."""
+        place.dataset[tag] = Element(tag, "SQ", items=items)
+
+    def remove(self, place: Place, tag: int, why: Why) -> None:
         """Take an element out."""
         del place.dataset[tag]
         self.log(place, tag, log.REMOVED, why)
 
-    def replace(self, place: Place, tag: BaseTag, vr: str, value: object, why: Why) -> None:
+    def replace(self, place: Place, tag: int, vr: str, value: str | bytes, why: Why) -> None:
         """Put another value."""
         self.set(place, tag, vr, value)
         self.log(place, tag, log.REPLACED, why)
 
-    def clear(self, place: Place, tag: BaseTag, why: Why, *, least: int = 3) -> None:
+    def clear(self, place: Place, tag: int, why: Why, *, least: int = 3) -> None:
         """Remove, empty or fill an element, as its type demands, or `least` where that demands more."""
         known = attribute(tag)
         kind = min(self.type_of(place, known.keyword), least) if known else 3
@@ -84,4 +88,4 @@ class Editor:
             self.set(place, tag, vr, None)
             self.log(place, tag, log.EMPTIED, why)
         else:
-            self.replace(place, tag, vr, self.dummies.get(vr, 0), why)
+            self.replace(place, tag, vr, self.dummies[vr], why)

@@ -10,6 +10,8 @@ REPLACED = "replaced"
 SHIFTED = "shifted"
 GENERALISED = "generalised"
 KEPT = "kept"
+TRUNCATED = "the file ends before its data does"
+"""The rule of an entry on a file that was cleaned as far as it goes."""
 
 
 class LogEntry(NamedTuple):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import BinaryIO, NamedTuple
 
 from pydicom.uid import RLELossless
@@ -23,6 +24,14 @@ _CHUNK = 1 << 20
 IMAGE_CODECS = frozenset(
     [f"1.2.840.10008.1.2.4.{n}" for n in (*range(50, 71), 80, 81, 90, 91, 92, 93, 110, 111, 112, 201, 202, 203)]
 )
+
+
+class Copied(Enum):
+    """How much pixel data there was to copy."""
+
+    NOTHING = "nothing"
+    PART = "part"
+    ALL = "all"
 
 
 class CannotCopy(ValueError):
@@ -53,22 +62,22 @@ class _Fragment(NamedTuple):
     length: int
 
 
-def copy_pixel_data(source: BinaryIO, target: BinaryIO, layout: Layout) -> bool:
+def copy_pixel_data(source: BinaryIO, target: BinaryIO, layout: Layout, *, whole: bool = True) -> Copied:
     """Copy from `source`, which stands at the pixel data element, to `target`, which stands behind the
     header.
 
-    `target` must be seekable. Returns False when there is no pixel data. Raises `DamagedStream` where the
-    data ends early or contradicts its codec, and `CannotCopy` for codecs that cannot be cleaned, such as
-    video.
+    `target` must be seekable. Native pixel data that ends early may pass unless `whole`; its length stays what it
+    was said to be. Raises `DamagedStream` where the data ends early or contradicts its codec, and `CannotCopy` for
+    codecs that cannot be cleaned, such as video.
     """
     start = source.tell()
     head = source.read(12)
     if len(head) < 8:
-        return False
+        return Copied.NOTHING
     group, number = struct.unpack_from(layout.order + "HH", head)
     tag = group << 16 | number
     if tag not in (PIXEL_DATA, FLOAT_PIXELS, DOUBLE_PIXELS):
-        return False
+        return Copied.NOTHING
     short = layout.implicit or head[4:6] not in (b"OB", b"OW", b"OF", b"OD", b"UN")
     vr = b"OW" if short else head[4:6]
     (length,) = struct.unpack_from(layout.order + "I", head, 4 if short else 8)
@@ -77,12 +86,13 @@ def copy_pixel_data(source: BinaryIO, target: BinaryIO, layout: Layout) -> bool:
         raise DamagedStream
     if length == _UNDEFINED:
         _copy_frames(source, target, layout)
-    else:
-        _copy_native(source, target, layout, tag, vr, length)
-    return True
+        return Copied.ALL
+    return _copy_native(source, target, layout, tag, vr, length, whole)
 
 
-def _copy_native(source: BinaryIO, target: BinaryIO, layout: Layout, tag: int, vr: bytes, length: int) -> None:
+def _copy_native(
+    source: BinaryIO, target: BinaryIO, layout: Layout, tag: int, vr: bytes, length: int, whole: bool
+) -> Copied:
     due = length if layout.native_bytes is None else min(length, layout.native_bytes)
     if not layout.little_endian:
         due += due % 2  # bytes of a word are swapped, so that the last pixel lies behind the padding
@@ -90,14 +100,17 @@ def _copy_native(source: BinaryIO, target: BinaryIO, layout: Layout, tag: int, v
     left = due
     while left:
         chunk = source.read(min(left, _CHUNK))
+        if not chunk and not whole:
+            return Copied.PART
         if not chunk:
             raise DamagedStream(truncated=True)
         target.write(chunk)
         left -= len(chunk)
     target.write(b"\0" * (due % 2))
     source.seek(length - due - 1, 1) if length > due else None
-    if length > due and not source.read(1):
+    if length > due and not source.read(1) and whole:
         raise DamagedStream(truncated=True)
+    return Copied.ALL
 
 
 def _write_head(target: BinaryIO, layout: Layout, tag: int, vr: bytes, length: int) -> None:

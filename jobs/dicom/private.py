@@ -11,9 +11,9 @@ import csv
 from functools import cache
 from importlib import resources
 
-from pydicom.datadict import private_dictionary_VM
-from pydicom.dataset import Dataset
-from pydicom.tag import BaseTag, Tag
+from pydicom.datadict import private_dictionary_VM, private_dictionary_VR
+
+from jobs.dicom.dataset import Dataset
 
 _MOST = 16
 VRS = frozenset(
@@ -23,31 +23,36 @@ VRS = frozenset(
 """Value representations that can pass; bytes, dates and names never do."""
 
 
-def is_creator(tag: BaseTag) -> bool:
+def is_creator(tag: int) -> bool:
     """Whether a private element names the creator of a block (PS3.5 section 7.8.1)."""
-    return bool(tag.is_private) and 0x10 <= tag.element <= 0xFF
+    return 0x10 <= tag & 0xFFFF <= 0xFF
 
 
-def creator_tag(tag: BaseTag) -> BaseTag:
+def creator_tag(tag: int) -> int:
     """The element that names the creator of a private element's block."""
-    return Tag(tag.group, tag.element >> 8)
+    return tag & ~0xFFFF | (tag & 0xFFFF) >> 8
 
 
-def creator_of(dataset: Dataset, tag: BaseTag) -> str:
+def creator_of(dataset: Dataset, tag: int) -> str:
     """Return the creator of a private element's block, empty where the dictionary does not know it."""
-    try:
-        creator = str(dataset[creator_tag(tag)].value).strip()
-    except Exception:  # pydicom raises nearly anything on damaged elements
-        return ""
-    return creator if (creator, tag.group) in _allowed() else ""
+    creator = dataset.text(creator_tag(tag))
+    return creator if (creator, tag >> 16) in _allowed() else ""
 
 
-def may_stay(tag: BaseTag, creator: str) -> bool:
+def may_stay(tag: int, creator: str) -> bool:
     """Whether the knowledge base keeps an element of a known creator."""
-    return tag.element & 0xFF in _allowed().get((creator, tag.group), frozenset())
+    return tag & 0xFF in _allowed().get((creator, tag >> 16), frozenset())
 
 
-def most_values(tag: BaseTag, creator: str) -> int:
+def representation(tag: int, creator: str) -> str:
+    """The value representation of a private element in a data set that states none; empty where none is known."""
+    try:
+        return str(private_dictionary_VR(tag, creator))
+    except KeyError:
+        return ""
+
+
+def most_values(tag: int, creator: str) -> int:
     """How many numbers a private element may hold: as many as pydicom's dictionary says, else a matrix."""
     try:
         most = private_dictionary_VM(tag, creator).split("-")[-1]
@@ -56,9 +61,9 @@ def most_values(tag: BaseTag, creator: str) -> int:
     return int(most) if most.isdigit() else _MOST
 
 
-def is_text(raw: object) -> bool:
+def is_text(value: bytes) -> bool:
     """Whether the bytes of a binary number are all printable, as those of a date or a name are."""
-    data = bytes(getattr(raw, "value", None) or b"").rstrip(b"\0")
+    data = value.rstrip(b"\0")
     return len(data) > 5 and all(32 <= byte < 127 for byte in data)
 
 

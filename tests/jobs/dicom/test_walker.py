@@ -7,8 +7,10 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
+from jobs.dicom import walker
 from jobs.dicom.profile import DATES, DEVICE, FULL_DATES, UIDS, Profile
-from jobs.dicom.walker import clean
+from jobs.dicom.reader import read_header
+from jobs.dicom.writer import Encoder
 
 
 class Pseudonymiser:
@@ -19,6 +21,18 @@ class Pseudonymiser:
 
     def uid(self, uid: str) -> str:
         return "2.25." + str(len(uid))
+
+
+def clean(dataset, pseudonyms, **options):
+    """Write a dataset of pydicom, clean it, and read it again in place."""
+    written = BytesIO()
+    dataset.save_as(written, implicit_vr=False, little_endian=True)
+    ours = read_header(written).dataset
+    entries = walker.clean(ours, pseudonyms, **options)
+    again = pydicom.dcmread(BytesIO(Encoder(False, "<").dataset(ours)), force=True)
+    dataset.clear()
+    dataset.update(again)
+    return entries
 
 
 def cleaned(options=None, **values):
@@ -164,9 +178,6 @@ def private(options=None):
     dataset.private_block(0x0099, "LEHTONEN", create=True).add_new(1, "SL", 7)
     dataset.SourceImageSequence = Sequence([inner])
     profile = None if options is None else Profile(options)
-    data = BytesIO()
-    dataset.save_as(data, implicit_vr=False, little_endian=True)
-    dataset = pydicom.dcmread(BytesIO(data.getvalue()), force=True)
     entries = clean(dataset, Pseudonymiser(), patient_id="p", shift_days=-1, profile=profile)
     return dataset, entries
 

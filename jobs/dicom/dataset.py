@@ -1,0 +1,116 @@
+"""Data sets as they are encoded (PS3.5 chapter 7): an element keeps the bytes of its value until they are asked for.
+
+pydicom makes an object of every value that it meets, which costs most of the time that cleaning a header takes. Here
+values that pass are never decoded, and those that go are never looked at.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from pydicom.charset import convert_encodings, decode_bytes
+from pydicom.valuerep import TEXT_VR_DELIMS
+
+CHARACTER_SET = 0x00080005
+LONG_VRS = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"))
+"""Value representations whose length takes four bytes (PS3.5 table 7.1-1)."""
+_SHORT_VRS = ("AE", "AS", "AT", "CS", "DA", "DS", "DT", "FD", "FL", "IS", "LO", "LT", "PN", "SH", "SL", "SS", "ST",
+              "TM", "UI", "UL", "US")  # fmt: skip
+VRS = {vr.encode(): vr for vr in (*LONG_VRS, *_SHORT_VRS)}
+ONE_VALUE = frozenset(("ST", "LT", "UT", "UR", "PN"))
+"""A backslash parts no values here; of names it does, but they are never taken apart."""
+_NUMBERS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "US or SS": "H"}
+_ESCAPE = b"\x1b"
+
+
+class Element:
+    """A data element: a value as bytes, or the items of a sequence."""
+
+    __slots__ = ("endless", "items", "tag", "value", "vr")
+
+    def __init__(
+        self, tag: int, vr: str, value: bytes = b"", items: list[Dataset] | None = None, *, endless: bool = False
+    ) -> None:
+        self.tag = tag
+        self.vr = vr
+        """As the file states it, or the dictionary where it states none; empty where neither does."""
+        self.value = value
+        self.items = items
+        self.endless = endless
+        """Whether a sequence is written with delimiters instead of its length."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no value but padding, and no item."""
+        return not self.items and not self.value.strip(b"\0 ")
+
+
+class Dataset(dict[int, Element]):
+    """Elements by tag, of an object or of an item in a sequence."""
+
+    __slots__ = ("_encodings", "order", "parent")
+
+    def __init__(self, parent: Dataset | None = None, order: str = "<") -> None:
+        super().__init__()
+        self.parent = parent
+        self.order: str = parent.order if parent is not None else order
+        """Byte order as `struct` names it."""
+        self._encodings: list[str] | None = None
+
+    @property
+    def encodings(self) -> list[str]:
+        """Python's names of the character sets, inherited by items (PS3.3 section C.12.1.1.2)."""
+        if self._encodings is None:
+            stated = self.get(CHARACTER_SET)
+            if stated is not None:
+                names = stated.value.decode("latin-1").strip("\0 ").split("\\")
+                self._encodings = convert_encodings([name.strip() for name in names])
+            else:
+                self._encodings = self.parent.encodings if self.parent is not None else ["latin-1"]
+        return self._encodings
+
+    def strings(self, tag: int) -> list[str]:
+        """All values of a text-like element without their padding; one empty string where it has none.
+
+        Raises:
+            UnicodeError, LookupError: the bytes are none of the character set.
+        """
+        element = self[tag]
+        value = element.value
+        if value.isascii() and _ESCAPE not in value:
+            text = value.decode("ascii")
+        else:
+            text = decode_bytes(value, self.encodings, TEXT_VR_DELIMS)
+        if element.vr in ONE_VALUE or "\\" not in text:
+            return [text.strip("\0 ")]
+        return [part.strip("\0 ") for part in text.split("\\")]
+
+    def text(self, tag: int) -> str:
+        """The value of an element, empty where it has none or several or cannot be read."""
+        if tag not in self:
+            return ""
+        try:
+            values = self.strings(tag)
+        except (UnicodeError, LookupError):
+            return ""
+        return values[0] if len(values) == 1 else ""
+
+    def texts(self, tag: int) -> list[str]:
+        """All values of a text-like element but empty ones; none where it is absent or cannot be read."""
+        try:
+            return [value for value in self.strings(tag) if value] if tag in self else []
+        except (UnicodeError, LookupError):
+            return []
+
+    def number(self, tag: int, otherwise: int) -> int:
+        """The first value of a whole number, `otherwise` where there is none."""
+        element = self.get(tag)
+        if element is None:
+            return otherwise
+        layout = _NUMBERS.get(element.vr)
+        try:
+            if layout:
+                return int(struct.unpack_from(self.order + layout, element.value)[0])
+            return int(self.strings(tag)[0])
+        except (struct.error, ValueError, LookupError):
+            return otherwise

@@ -1,0 +1,89 @@
+"""Write data sets and the file meta group (PS3.5 chapter 7, PS3.10 section 7.1)."""
+
+from __future__ import annotations
+
+import struct
+
+from jobs.dicom.dataset import LONG_VRS, Dataset, Element
+
+_UNDEFINED = 0xFFFFFFFF
+_LONGEST_SHORT = 0xFFFF
+_NUL_PADDED = frozenset(("OB", "OW", "UI", "UN", ""))
+_PIXEL_REPRESENTATION = 0x00280103
+_AMBIGUOUS = {"OB or OW": "OW", "US or OW": "OW", "US or SS or OW": "OW"}
+
+
+class Encoder:
+    """Writes data sets in one encoding.
+
+    Args:
+        implicit: whether value representations are left out.
+        order: byte order as `struct` names it.
+    """
+
+    def __init__(self, implicit: bool, order: str) -> None:
+        self._implicit = implicit
+        self._short = struct.Struct(order + "HH2sH").pack
+        self._long = struct.Struct(order + "HH2sHI").pack
+        self._bare = struct.Struct(order + "HHI").pack
+        self._order = order
+        self._signed = False
+
+    def dataset(self, dataset: Dataset) -> bytes:
+        """All elements in the order of their tags."""
+        self._signed = dataset.number(_PIXEL_REPRESENTATION, 0) == 1
+        parts: list[bytes] = []
+        self._elements(dataset, parts)
+        return b"".join(parts)
+
+    def file(self, meta: Dataset, dataset: Dataset) -> bytes:
+        """A file up to its pixel data, with an empty preamble."""
+        group = Encoder(False, "<").dataset(meta)
+        length = struct.pack("<HH2sHI", 2, 0, b"UL", 4, len(group))
+        return bytes(128) + b"DICM" + length + group + self.dataset(dataset)
+
+    def _elements(self, dataset: Dataset, parts: list[bytes]) -> None:
+        for tag in sorted(dataset):
+            element = dataset[tag]
+            if element.items is not None:
+                self._sequence(element, element.items, parts)
+            else:
+                self._element(element, parts)
+
+    def _element(self, element: Element, parts: list[bytes]) -> None:
+        value, tag = element.value, element.tag
+        if len(value) % 2:
+            value += b"\0" if element.vr in _NUL_PADDED else b" "
+        if self._implicit:
+            parts.append(self._bare(tag >> 16, tag & 0xFFFF, len(value)))
+        else:
+            vr = element.vr if len(element.vr) == 2 else self._one_of(element.vr)
+            if vr not in LONG_VRS and len(value) > _LONGEST_SHORT:
+                vr = "UN"
+            if vr in LONG_VRS:
+                parts.append(self._long(tag >> 16, tag & 0xFFFF, vr.encode(), 0, len(value)))
+            else:
+                parts.append(self._short(tag >> 16, tag & 0xFFFF, vr.encode(), len(value)))
+        parts.append(value)
+
+    def _one_of(self, vr: str) -> str:
+        """The value representation that an ambiguous or missing one stands for (PS3.5 annex A, PS3.3 C.7.6.3)."""
+        if vr == "US or SS":
+            return "SS" if self._signed else "US"
+        return _AMBIGUOUS.get(vr, "UN")
+
+    def _sequence(self, element: Element, items: list[Dataset], parts: list[bytes]) -> None:
+        at, tag = len(parts), element.tag
+        parts.append(b"")
+        for item in items:
+            start = len(parts)
+            parts.append(b"")
+            self._elements(item, parts)
+            length = sum(map(len, parts[start:]))
+            parts[start] = self._bare(0xFFFE, 0xE000, length)
+        length = sum(map(len, parts[at:]))
+        if element.endless:
+            parts.append(self._bare(0xFFFE, 0xE0DD, 0))
+            length = _UNDEFINED
+        group, number = tag >> 16, tag & 0xFFFF
+        parts[at] = self._bare(group, number, length) if self._implicit else self._long(group, number, b"SQ", 0, length)
