@@ -24,6 +24,7 @@ from jobs.deidentify.batch import Batch
 from jobs.deidentify.identifiers import Identifiers, read_identifiers
 from jobs.deidentify.images import deidentify_image
 from jobs.deidentify.pixel_ranges import pixel_ranges
+from jobs.dicom import log
 from jobs.dicom.log import LogEntry
 from jobs.dicom.profile import Profile
 from jobs.errors import BadInput, UsageError
@@ -82,6 +83,8 @@ class Cleaner:
             with part.open("w+b") as target:
                 entries = self._clean(file, target)
                 result.entries = Counter(_without_index(entry) for entry in entries)
+                if any(entry.rule == log.TRUNCATED for entry in entries):
+                    result.note = log.TRUNCATED
                 name, twin = self._name(file, target)
             if not twin:
                 name.parent.mkdir(exist_ok=True)

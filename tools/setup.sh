@@ -20,7 +20,7 @@ log=$venv/setup.log
 echo "Setting up $venv (once; about a minute) …"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt uv >"$log" 2>&1 \
   || fail "cannot install packages: is there a network? Details are in $log."
-"$venv/bin/uv" pip install --quiet --python "$venv/bin/python" -c constraints.txt --excludes tools/excludes.txt -e '.[test]' >>"$log" 2>&1 \
+"$venv/bin/uv" pip install --quiet --python "$venv/bin/python" -c constraints.txt --excludes tools/excludes.txt --compile-bytecode -e '.[test]' >>"$log" 2>&1 \
   || fail "cannot install packages: is there a network? Details are in $log."
 
 # The two JARs that Delta needs, by Maven coordinates, with the Ivy that PySpark carries.

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from importlib import resources
 from typing import BinaryIO
@@ -21,14 +21,15 @@ import numpy as np
 from jobs.deidentify.identifiers import Identifiers
 from jobs.deidentify.rescan import LONG, SHORTEST, Range
 
-_TOKEN = re.compile(rb"[0-9A-Za-z\x80-\xff]{4,}|[0-9A-Za-z\x80-\xff]{1,3}(?=[-^_/ .\\][0-9A-Za-z])")
-_WIDE = re.compile(rb"(?:[0-9A-Za-z\xc0-\xff]\x00){3,}[0-9A-Za-z\xc0-\xff]")
-_UID = re.compile(rb"[0-9]+(?:\.[0-9]+){3,}")
-_NUMBER = re.compile(rb"[0-9.]{4,}")
+_APART = bytes(c if c > 127 or chr(c).isalnum() else 32 for c in range(256))
+"""Makes spaces of all bytes but letters, digits and those of longer encodings."""
+_LETTER = rb"[0-9A-Za-z\xc0-\xff]"
+_WIDE = re.compile(_LETTER + rb"\x00" + _LETTER + rb"\x00(?:" + _LETTER + rb"\x00)+" + _LETTER)
+_NUMBER = re.compile(rb"[0-9][0-9.]{3,}")
 _WORD = re.compile(r"[^\W_]+")
 _PARTS = re.compile(r"[^\W\d_]+|\d+")
 _PSEUDONYM = re.compile(rb"[0-9a-f]{16}|[0-9a-f]{32}")
-"""What the engine itself writes; the letters in it form short words by chance."""
+"""What the engine itself writes; the letters in it form words by chance."""
 _DIGRAPHS = (("ae", "a"), ("oe", "o"), ("ue", "u"), ("aa", "a"), ("ss", "s"))
 _SPECIAL = str.maketrans({"ß": "s", "ø": "o", "æ": "a", "đ": "d", "ł": "l", "ı": "i", "ð": "d", "þ": "t"})
 _REMEMBERED = 1 << 19
@@ -36,6 +37,9 @@ _CHUNK = 1 << 20
 _TABLE_BITS = 16
 _CASE = 0x20202020
 """Sets the bit of each byte that parts capital letters from small ones."""
+_CASE_OF_EIGHT = np.uint64(_CASE << 32 | _CASE)
+_ALIKE = 10
+"""Pairs of equal letters among four letters by four, of which three are the same."""
 _LEAST_DISTINCT = 4
 """Strings of fewer different bytes, such as `00000000`, are what flat areas of pixels look like."""
 
@@ -43,6 +47,10 @@ _LEAST_DISTINCT = 4
 @lru_cache(maxsize=1 << 16)
 def fold(text: str) -> str:
     """Lower case without accents; digraphs that stand for one letter become its base letter."""
+    return _folded(text)
+
+
+def _folded(text: str) -> str:
     folded = text.lower() if text.isascii() else _without_accents(text)
     for digraph, letter in _DIGRAPHS:
         if digraph in folded:
@@ -51,8 +59,13 @@ def fold(text: str) -> str:
 
 
 def _without_accents(text: str) -> str:
-    apart = unicodedata.normalize("NFKD", text.casefold().translate(_SPECIAL))
-    return "".join(c for c in apart if not unicodedata.combining(c))
+    return unicodedata.normalize("NFKD", text.casefold().translate(_SPECIAL)).translate(_combining())
+
+
+@lru_cache(maxsize=1)
+def _combining() -> dict[int, None]:
+    """All accents that Unicode parts from their letters, to be taken out."""
+    return {code: None for code in range(0x300, 0x20000) if unicodedata.combining(chr(code))}
 
 
 def _texts(raw: bytes) -> set[str]:
@@ -124,12 +137,12 @@ class Batch:
         return self._in_text(stream.read(), own)
 
     def _in_text(self, data: bytes, own: Identifiers) -> bool:
-        if not self._uids.isdisjoint(_UID.findall(data)):
+        found = {number.rstrip(b".") for number in _NUMBER.findall(data)}
+        if not (self._uids.isdisjoint(found) and own.birth_dates.isdisjoint(found)):
             return True
-        numbers = {v.strip(b"\0 ") for v in own.ids if v.strip(b"\0 ").isdigit() and len(v) < LONG} | own.birth_dates
-        if numbers and not numbers.isdisjoint(_NUMBER.findall(data)):
+        if not found.isdisjoint(v for v in (value.strip(b"\0 ") for value in own.ids) if v.isdigit() and len(v) < LONG):
             return True
-        tokens = set(_TOKEN.findall(data))
+        tokens = {run for run in data.translate(_APART).split() if len(run) >= SHORTEST or run.isascii()}
         tokens.update(run.replace(b"\0", b"") for run in _WIDE.findall(data))
         fresh = tokens - self._clean
         hit = any(self._is_known(token, data) for token in fresh)
@@ -143,39 +156,57 @@ class Batch:
         return any(fold(text) in self._spread for text in _texts(token))
 
     def _is_known(self, token: bytes, data: bytes) -> bool:
-        for text in _texts(token):
-            word = fold(text)
-            if word in self._words and not _is_public(text):
+        for form in _texts(token):
+            word = fold(form)
+            if word in self._words and not _is_public(form):
                 return True
-            if not (word.isalpha() or word.isdigit() or _PSEUDONYM.fullmatch(token)):
-                pieces = [piece for piece in _PARTS.findall(word) if piece in self._words]
-                if any(not piece.isdigit() and not _is_public(piece) for piece in pieces):
-                    return True
-            if len(word) > LONG and any(
-                word.startswith(known, at)
-                for at in range(len(word) - LONG + 1)
-                for known in self._starts.get(word[at : at + LONG], ())
-            ):
+            if not (word.isdigit() or _PSEUDONYM.fullmatch(token)) and self._holds(word):
                 return True
-            if word in self._spread and self._is_spread(self._spread[word], data):
+            if word in self._spread and self._is_spread(self._spread[word], token, data):
                 return True
         return False
 
-    def _is_spread(self, known: set[str], data: bytes) -> bool:
-        """Whether one of the identifiers stands in the data with separators between its runs."""
-        runs = [fold(run) for run in _WORD.findall(data.decode("latin-1"))]
-        runs += [fold(run) for run in _WORD.findall(data.decode("utf-8", "ignore"))] if not data.isascii() else []
-        joined = " ".join(runs)
-        return any(
-            re.search(r"(?<![^\W_])" + r" ?".join(map(re.escape, one)) + r"(?![^\W_])", joined) is not None
-            and not _is_public(one)
-            for one in known
+    def _holds(self, word: str) -> bool:
+        """Whether an identifier is a part of a longer word."""
+        if not word.isalpha():
+            pieces = [piece for piece in _PARTS.findall(word) if piece in self._words]
+            if any(not piece.isdigit() and not _is_public(piece) for piece in pieces):
+                return True
+        return len(word) > LONG and any(
+            word.startswith(known, at)
+            for at in range(len(word) - LONG + 1)
+            for known in self._starts.get(word[at : at + LONG], ())
         )
+
+    def _is_spread(self, known: set[str], token: bytes, data: bytes) -> bool:
+        """Whether around the token one of the identifiers stands with separators between its runs."""
+        reach = 4 * max(map(len, known)) + len(token)
+        patterns = [
+            re.compile(r"(?<![^\W_])" + r" ?".join(map(re.escape, one)) + r"(?![^\W_])")
+            for one in known
+            if not _is_public(one)
+        ]
+        for place in _places(token, data):
+            around = data[max(place - reach, 0) : place + reach]
+            words = " ".join(run for text in _texts(around) for run in _WORD.findall(_folded(text)))
+            if any(pattern.search(words) for pattern in patterns):
+                return True
+        return False
 
     def _in_pixels(self, stream: BinaryIO, length: int) -> bool:
         if self._pixels is None:
             self._pixels = _PixelSearch(self._long)
         return self._pixels.found_in(stream, length)
+
+
+def _places(token: bytes, data: bytes) -> Iterator[int]:
+    """Where a token stands in the data, in an encoding of one byte a letter or of two."""
+    wide = b"\0".join(token[at : at + 1] for at in range(len(token)))
+    for form in (token, wide):
+        place = data.find(form)
+        while place >= 0:
+            yield place
+            place = data.find(form, place + 1)
 
 
 class _PixelSearch:
@@ -187,23 +218,23 @@ class _PixelSearch:
 
     def __init__(self, values: Iterable[bytes]) -> None:
         self.patterns = {form for value in values for form in _forms(value)}
-        self.longest = max(map(len, self.patterns), default=0)
-        self.by_start: dict[bytes, list[bytes]] = {}
-        self.by_word: dict[int, set[int]] = {}
-        """A word as it lies in the data, to how many bytes before it a string may start."""
+        by_length: dict[int, list[bytes]] = {}
         for pattern in self.patterns:
-            self.by_start.setdefault(pattern[:LONG], []).append(pattern)
-            for phase in range(4):
-                at = phase
-                if pattern.count(pattern[at], at, at + 4) > 2 and len(pattern) >= at + LONG:
-                    at += 4  # a word of one letter, such as `0000`, would be met in each flat area
-                word = int.from_bytes(pattern[at : at + 4], "little") | _CASE
-                self.by_word.setdefault(word, set()).add(at)
-        self.bits = max(_TABLE_BITS, min(22, 6 + len(self.by_word).bit_length()))
-        words = np.fromiter(self.by_word, np.uint32, len(self.by_word))
+            by_length.setdefault(len(pattern), []).append(pattern)
+        self.lengths = sorted(by_length)
+        pairs = [_words_of(patterns, length) for length, patterns in by_length.items()]
+        places = np.unique(np.concatenate(pairs)) if pairs else np.zeros(0, np.uint64)
+        self.words, first = np.unique((places >> np.uint64(8)).astype(np.uint32), return_index=True)
+        """Words as they lie in the data, in ascending order."""
+        self.first = np.append(first, places.size)
+        self.before = (places & np.uint64(255)).astype(np.int64)
+        """How many bytes before a word a string may start, from the word's `first` to that of the next."""
+        eights = np.frombuffer(b"".join(pattern[:LONG] for pattern in self.patterns), "<u8")
+        self.eights = np.unique(eights | _CASE_OF_EIGHT)
+        """The first eight bytes of the strings, in ascending order."""
+        self.bits = max(_TABLE_BITS, min(22, 6 + len(self.words).bit_length()))
         self.table = np.zeros(1 << self.bits, np.bool_)
-        self.table[self._hash(words)] = True
-        self.words = np.sort(words)
+        self.table[self._hash(self.words)] = True
 
     def _hash(self, words: np.ndarray) -> np.ndarray:
         return (words * np.uint32(2654435769)) >> np.uint32(32 - self.bits)
@@ -212,7 +243,7 @@ class _PixelSearch:
         """Whether the next `length` bytes hold one of the strings."""
         if not self.patterns:
             return False
-        overlap = -(-2 * self.longest // 4) * 4
+        overlap = -(-2 * self.lengths[-1] // 4) * 4
         buffer = bytearray(overlap + _CHUNK)
         kept, left = 0, length
         while left > 0:
@@ -236,13 +267,37 @@ class _PixelSearch:
         found = words[places]
         index = np.minimum(np.searchsorted(self.words, found), self.words.size - 1)
         known = self.words[index] == found
-        for place, word in zip(places[known].tolist(), found[known].tolist(), strict=True):
-            for at in self.by_word[word]:
-                start = max(4 * place - at, 0)
-                for pattern in self.by_start.get(bytes(buffer[start : start + LONG]).lower(), ()):
-                    if bytes(buffer[start : start + len(pattern)]).lower() == pattern:
-                        return True
-        return False
+        return any(self._is_at(buffer, start) for start in self._starts(buffer, size, places[known], index[known]))
+
+    def _starts(self, buffer: bytearray, size: int, places: np.ndarray, words: np.ndarray) -> list[int]:
+        """Where in the buffer the first eight bytes of a string stand, of those that hold a known word at a place."""
+        counts = self.first[words + 1] - self.first[words]
+        nth = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        starts = np.repeat(4 * places, counts) - self.before[np.repeat(self.first[words], counts) + nth]
+        starts = starts[(starts >= 0) & (starts <= size - LONG)]
+        eight = np.ndarray((size - LONG + 1,), "<u8", buffer, strides=(1,))[starts] | _CASE_OF_EIGHT
+        index = np.minimum(np.searchsorted(self.eights, eight), self.eights.size - 1)
+        found: list[int] = starts[self.eights[index] == eight].tolist()
+        return found
+
+    def _is_at(self, buffer: bytearray, start: int) -> bool:
+        seen = bytes(buffer[start : start + self.lengths[-1]]).lower()
+        return any(seen[:length] in self.patterns for length in self.lengths)
+
+
+def _words_of(patterns: list[bytes], length: int) -> np.ndarray:
+    """For strings of one length, each word of four bytes that may lie aligned: its bytes << 8 | where it starts."""
+    letters = np.frombuffer(b"".join(patterns), np.uint8).reshape(len(patterns), length)
+    pairs = []
+    for phase in range(4):
+        at = np.full(len(patterns), phase)
+        if length >= phase + LONG:  # a word of one letter, such as `0000`, would be met in each flat area
+            alike = (letters[:, phase : phase + 4, None] == letters[:, None, phase : phase + 4]).sum(axis=(1, 2))
+            at += 4 * (alike >= _ALIKE)
+        four = np.take_along_axis(letters, at[:, None] + np.arange(4), axis=1)
+        words = np.ascontiguousarray(four).view("<u4")[:, 0] | np.uint32(_CASE)
+        pairs.append(words.astype(np.uint64) << np.uint64(8) | at.astype(np.uint64))
+    return np.concatenate(pairs)
 
 
 def _forms(value: bytes) -> set[bytes]:

@@ -144,22 +144,46 @@ def _kinds() -> _Kinds:
     return _Kinds(frozenset(names), frozenset(ids), frozenset(uids))
 
 
+def pixel_data_start(data: bytes) -> int:
+    """Where the value of the pixel data begins in a file that is not deflated; its end where it has none.
+
+    `data` may be a memory map.
+    """
+    position, meta = _meta(data)
+    body = _walk(data, position, *_encoding(data, position, meta))
+    return next((start for tag, _, start, _, depth in body if tag >> 16 == 0x7FE0 and depth == 0), len(data))
+
+
 def _elements(data: bytes) -> Iterator[tuple[int, bytes, bytes, bool]]:
     """Yield (tag, VR, value, whether at the root) of short values before the pixel data, at every depth."""
+    position, meta = _meta(data)
+    for tag, (vr, value) in meta.items():
+        yield tag, vr, value, False
+    order, explicit = _encoding(data, position, meta)
+    if _syntax(meta) == b"1.2.840.10008.1.2.1.99":
+        data, position, explicit = _inflated(data[position:]), 0, True
+    yield from _values(data, position, order, explicit)
+
+
+def _meta(data: bytes) -> tuple[int, dict[int, tuple[bytes, bytes]]]:
+    """Where the file meta group ends, and its elements."""
     position = 132 if data[128:132] == b"DICM" else 0
-    syntax = b""
+    found = {}
     for tag, vr, start, stop, _ in _walk(data, position, "<", True):
         if tag >> 16 != 2:
             break
         position = stop
-        value = data[start:stop]
-        if tag == 0x00020010:
-            syntax = value.strip(b"\0 ")
-        yield tag, vr, value, False
-    order, explicit = (">" if syntax == b"1.2.840.10008.1.2.2" else "<"), data[position + 4 : position + 6].isalpha()
-    if syntax == b"1.2.840.10008.1.2.1.99":
-        data, position, explicit = _inflated(data[position:]), 0, True
-    yield from _values(data, position, order, explicit)
+        found[tag] = (vr, data[start:stop])
+    return position, found
+
+
+def _syntax(meta: dict[int, tuple[bytes, bytes]]) -> bytes:
+    return meta.get(0x00020010, (b"", b""))[1].strip(b"\0 ")
+
+
+def _encoding(data: bytes, position: int, meta: dict[int, tuple[bytes, bytes]]) -> tuple[str, bool]:
+    """Byte order of the dataset, and whether its value representations are explicit."""
+    return ">" if _syntax(meta) == b"1.2.840.10008.1.2.2" else "<", data[position + 4 : position + 6].isalpha()
 
 
 def _values(data: bytes, position: int, order: str, explicit: bool) -> Iterator[tuple[int, bytes, bytes, bool]]:

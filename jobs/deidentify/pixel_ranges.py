@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
+import mmap
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
-import pydicom
-
+from jobs.deidentify.identifiers import pixel_data_start
 from jobs.deidentify.rescan import Range
 
 
@@ -27,13 +26,14 @@ def pixel_ranges(stream: BinaryIO, media_type: str) -> list[Range]:
 
 
 def _dicom(stream: BinaryIO) -> Iterator[Range]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        pydicom.dcmread(stream, stop_before_pixels=True)
-    start = stream.tell()
-    stop = stream.seek(0, 2)
-    if stop > start:
-        yield Range(start + 12, stop)
+    try:
+        with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+            start, stop = pixel_data_start(cast(bytes, mapped)), len(mapped)
+    except (OSError, ValueError):  # not a file of the system
+        data = stream.read()
+        start, stop = pixel_data_start(data), len(data)
+    if start < stop:
+        yield Range(start, stop)
 
 
 def _tiff(stream: BinaryIO) -> Iterator[Range]:
