@@ -171,4 +171,4 @@ def iod_errors(inputs: Path, outputs: dict[str, Path]) -> int | None:
 def _errors(path: Path) -> tuple[str, ...]:
     done = subprocess.run(["dciodvfy", path], capture_output=True, timeout=60, check=False)
     lines = (done.stderr + done.stdout).decode("latin-1").splitlines()
-    return tuple(re.sub(r"<[^>]*>|=.*", "", line) for line in lines if line.startswith("Error"))
+    return tuple(re.sub(r"<[^>]*>|=.*|UID [0-9.]+", "", line) for line in lines if line.startswith("Error"))

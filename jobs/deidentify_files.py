@@ -23,7 +23,7 @@ from typing import Any, BinaryIO, cast
 from jobs.deidentify.batch import Batch
 from jobs.deidentify.identifiers import Identifiers, read_identifiers
 from jobs.deidentify.images import deidentify_image
-from jobs.deidentify.pixel_ranges import pixel_ranges
+from jobs.deidentify.pixel_ranges import pixel_ranges, searchable
 from jobs.dicom import log
 from jobs.dicom.log import LogEntry
 from jobs.dicom.profile import Profile
@@ -118,7 +118,8 @@ class Cleaner:
         except Exception:  # the decoders of damaged files fail in many ways, and their messages quote them
             raise BadInput(Reason.UNREADABLE) from None
         target.flush()
-        if self._batch.found_in(target, pixel_ranges(target, file.media_type), file.found):
+        searched = searchable(target, file.media_type)
+        if self._batch.found_in(searched, pixel_ranges(searched, file.media_type), file.found):
             raise BadInput(Reason.IDENTIFIER_FOUND)
         return entries
 

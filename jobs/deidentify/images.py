@@ -8,16 +8,12 @@ from __future__ import annotations
 
 import logging
 import math
-import struct
-import tempfile
 import warnings
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO, Protocol
 
 from pydicom.uid import (
-    DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
@@ -27,10 +23,11 @@ from pydicom.uid import (
 from jobs.dicom import log
 from jobs.dicom.codestream import DamagedStream
 from jobs.dicom.dataset import Dataset, Element
+from jobs.dicom.deflate import deflate, inflated, temporary
 from jobs.dicom.log import LogEntry
 from jobs.dicom.pixel_data import IMAGE_CODECS, CannotCopy, Copied, Layout, copy_pixel_data
 from jobs.dicom.profile import Profile
-from jobs.dicom.reader import TRANSFER_SYNTAX, Header, meta_end, read_header
+from jobs.dicom.reader import TRANSFER_SYNTAX, Header, read_header
 from jobs.dicom.walker import Pseudonymiser, clean
 from jobs.dicom.writer import Encoder
 from jobs.errors import BadInput, HemalakeError
@@ -42,7 +39,6 @@ IMPLEMENTATION_VERSION = "HEMALAKE_1"
 _MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
 _DOCUMENTS = "1.2.840.10008.5.1.4.1.1.104."
 _SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
-_INFLATED_MOST = 1 << 31
 _META_WRITTEN = frozenset(0x00020000 + n for n in (0, 1, 2, 3, 0x10, 0x12, 0x13))
 _IMAGE_TYPE, _SOP_CLASS, _SOP_INSTANCE, _META_CLASS = 0x00080008, 0x00080016, 0x00080018, 0x00020002
 _LABEL_IN_IMAGE, _DOCUMENT, _RECORDS = 0x00480010, 0x00420011, 0x00041220
@@ -99,10 +95,16 @@ def deidentify_dicom(
     profile: Profile | None = None,
     whole: bool = True,
 ) -> list[LogEntry]:
-    """De-identify one DICOM file (PS3.10); a deflated one comes out as Explicit VR Little Endian."""
+    """De-identify one DICOM file (PS3.10); it keeps its transfer syntax."""
     with _quiet_pydicom():
         try:
-            return _dicom(source, target, pseudonyms, patient_id, shift_days, site, profile, whole)
+            plain = inflated(source)
+            if plain is None:
+                return _dicom(source, target, pseudonyms, patient_id, shift_days, site, profile, whole)
+            with plain, temporary() as cleaned:
+                entries = _dicom(plain, cleaned, pseudonyms, patient_id, shift_days, site, profile, whole)
+                deflate(cleaned, target)
+                return entries
         except DamagedStream as damage:
             raise BadInput(Reason.TRUNCATED if damage.truncated else Reason.UNREADABLE) from None
         except CannotCopy:
@@ -123,7 +125,9 @@ def _dicom(
     profile: Profile | None,
     whole: bool,
 ) -> list[LogEntry]:
-    source, header = _read(source)
+    header = read_header(source)
+    if not header.dataset:
+        raise BadInput(Reason.UNREADABLE)
     if header.truncated and whole:
         raise BadInput(Reason.TRUNCATED)
     dataset = header.dataset
@@ -143,37 +147,6 @@ def _dicom(
     if source.read(1):
         entries.append(LogEntry("after the pixel data", log.REMOVED, "trailing elements and padding", "X"))
     return entries
-
-
-def _read(source: BinaryIO) -> tuple[BinaryIO, Header]:
-    """Parse everything before the pixel data, and return the stream that holds it."""
-    syntax, end = meta_end(source)
-    if syntax == DeflatedExplicitVRLittleEndian:
-        source = _inflate(source, end)
-    header = read_header(source)
-    if not header.dataset:
-        raise BadInput(Reason.UNREADABLE)
-    return source, header
-
-
-def _inflate(source: BinaryIO, end: int) -> BinaryIO:
-    """Return the file with its dataset inflated (PS3.5 section A.5) and a transfer syntax that says so."""
-    inflated: BinaryIO = tempfile.SpooledTemporaryFile(1 << 26)  # type: ignore[assignment]  # noqa: SIM115
-    value = ExplicitVRLittleEndian.encode().ljust(20, b"\0")
-    inflated.write(bytes(128) + b"DICM" + struct.pack("<HH2sH", 2, 0x0010, b"UI", len(value)) + value)
-    source.seek(end)
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    while chunk := source.read(1 << 16):
-        while chunk:
-            inflated.write(inflater.decompress(chunk, 1 << 22))
-            chunk = inflater.unconsumed_tail
-        if inflated.tell() > _INFLATED_MOST:
-            raise BadInput(Reason.UNREADABLE)
-    inflated.write(inflater.flush())
-    if not inflater.eof:
-        raise BadInput(Reason.TRUNCATED)
-    inflated.seek(0)
-    return inflated
 
 
 def _refuse(header: Header) -> None:

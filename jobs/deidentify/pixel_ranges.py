@@ -8,6 +8,7 @@ from typing import BinaryIO, cast
 
 from jobs.deidentify.identifiers import pixel_data_start
 from jobs.deidentify.rescan import Range
+from jobs.dicom.deflate import inflated
 
 
 def pixel_ranges(stream: BinaryIO, media_type: str) -> list[Range]:
@@ -23,6 +24,11 @@ def pixel_ranges(stream: BinaryIO, media_type: str) -> list[Range]:
         return list({"image/jpeg": _jpeg, "image/png": _png, "image/bmp": _bmp}[media_type](data))
     except Exception:
         return []
+
+
+def searchable(stream: BinaryIO, media_type: str) -> BinaryIO:
+    """What there is to search of a file: itself, or a deflated DICOM file inflated."""
+    return (inflated(stream) if media_type == "application/dicom" else None) or stream
 
 
 def _dicom(stream: BinaryIO) -> Iterator[Range]:

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, cast
 from jobs.accounting import HELD_TYPE, held_row
 from jobs.deidentify.images import deidentify_image
 from jobs.deidentify.log import log_rows
-from jobs.deidentify.pixel_ranges import pixel_ranges
+from jobs.deidentify.pixel_ranges import pixel_ranges, searchable
 from jobs.deidentify.rescan import find
 from jobs.deidentify.stain import by_name, device_and_stain
 from jobs.dicom.values import is_public_device
@@ -124,7 +124,8 @@ class ScanCleaner:
                 shift_days=pseudonyms.shift_days(row["patient_id"]),
                 site=row["source"],
             )
-            if find(target, row["identifiers"] or [], pixels=pixel_ranges(target, file["media_type"])):
+            searched = searchable(target, file["media_type"])
+            if find(searched, row["identifiers"] or [], pixels=pixel_ranges(searched, file["media_type"])):
                 raise BadInput(Reason.IDENTIFIER_FOUND)
             target.seek(0)
             with self._store.writing(self._curated(uri)) as stored:

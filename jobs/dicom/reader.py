@@ -21,6 +21,7 @@ TRANSFER_SYNTAX = 0x00020010
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _UNDEFINED = 0xFFFFFFFF
 _CHUNK = 1 << 16
+_PREAMBLE = 128
 _FIRST_BIG_GROUP = 1024
 """A first group above it is one of little numbers in the other byte order."""
 
@@ -60,23 +61,26 @@ class Bytes:
 def read_header(stream: BinaryIO) -> Header:
     """Read all elements of a file before its pixel data; the stream must be seekable, and is left anywhere."""
     source = Bytes(stream)
-    data = source.need(_CHUNK)
-    begin = 132 if data[128:132] == b"DICM" else 0
-    meta, position = Dataset(), begin
-    if data[begin : begin + 2] == b"\x02\0":
-        meta, position, _ = _read(source, begin, "<", explicit=True, group=2)
+    meta, position = _meta(source)
     syntax = meta.text(TRANSFER_SYNTAX)
     explicit, order = _encoding(source.need(position + 6)[position : position + 6], syntax)
     dataset, end, truncated = _read(source, position, order, explicit=explicit)
-    return Header(data[:128] if begin else b"", meta, dataset, not explicit, order, end, truncated)
+    preamble = source.data[:_PREAMBLE] if source.data[_PREAMBLE : _PREAMBLE + 4] == b"DICM" else b""
+    return Header(preamble, meta, dataset, not explicit, order, end, truncated)
 
 
-def meta_end(stream: BinaryIO) -> tuple[str, int]:
-    """The transfer syntax that the file meta group states, empty where it states none, and where that group ends."""
-    source = Bytes(stream)
-    begin = 132 if source.need(_CHUNK)[128:132] == b"DICM" else 0
-    meta, position, _ = _read(source, begin, "<", explicit=True, group=2)
-    return meta.text(TRANSFER_SYNTAX), position
+def read_meta(stream: BinaryIO) -> tuple[Dataset, int]:
+    """The file meta group, empty where there is none, and where it ends."""
+    return _meta(Bytes(stream))
+
+
+def _meta(source: Bytes) -> tuple[Dataset, int]:
+    data = source.need(_CHUNK)
+    begin = _PREAMBLE + 4 if data[_PREAMBLE : _PREAMBLE + 4] == b"DICM" else 0
+    if data[begin : begin + 2] != b"\x02\0":
+        return Dataset(), begin
+    meta, end, _ = _read(source, begin, "<", explicit=True, group=2)
+    return meta, end
 
 
 def _encoding(start: bytes, syntax: str) -> tuple[bool, str]:

@@ -247,13 +247,16 @@ class _Walker:
             self.strings(place, element, known, action)
 
     def numbers(self, place: Place, element: Element, known: Attribute, action: Action | None) -> None:
-        """Let numbers and bytes pass that spell no text; of more numbers than are allowed the first ones stay."""
+        """Let numbers and bytes pass that spell no text; of more numbers than are allowed those at the end go.
+
+        More zeros than are allowed, as where a long number stands for a short one, say nothing.
+        """
         why = _why(action, f"{_UNLISTED}: text among bytes, or more values than allowed")
         if not are_numbers_or_bytes(element, place.dataset.order):
             self.editor.clear(place, element.tag, why)
             return
         longest = BINARY_SIZES.get(element.vr, 0) * (known.most or 0)
-        if 0 < longest < len(element.value):
+        if longest and element.value[longest:].strip(b"\0"):
             self.editor.set(place, element.tag, element.vr, element.value[:longest])
             self.editor.log(place, element.tag, log.GENERALISED, why)
 

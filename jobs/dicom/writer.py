@@ -10,6 +10,7 @@ _UNDEFINED = 0xFFFFFFFF
 _LONGEST_SHORT = 0xFFFF
 _NUL_PADDED = frozenset(("OB", "OW", "UI", "UN", ""))
 _PIXEL_REPRESENTATION = 0x00280103
+_GROUP_LENGTH = 0x00020000
 _AMBIGUOUS = {"OB or OW": "OW", "US or OW": "OW", "US or SS or OW": "OW"}
 
 
@@ -38,9 +39,7 @@ class Encoder:
 
     def file(self, meta: Dataset, dataset: Dataset) -> bytes:
         """A file up to its pixel data, with an empty preamble."""
-        group = Encoder(False, "<").dataset(meta)
-        length = struct.pack("<HH2sHI", 2, 0, b"UL", 4, len(group))
-        return bytes(128) + b"DICM" + length + group + self.dataset(dataset)
+        return meta_group(meta) + self.dataset(dataset)
 
     def _elements(self, dataset: Dataset, parts: list[bytes]) -> None:
         for tag in sorted(dataset):
@@ -87,3 +86,10 @@ class Encoder:
             length = _UNDEFINED
         group, number = tag >> 16, tag & 0xFFFF
         parts[at] = self._bare(group, number, length) if self._implicit else self._long(group, number, b"SQ", 0, length)
+
+
+def meta_group(meta: Dataset) -> bytes:
+    """An empty preamble and the file meta group with its length (PS3.10 section 7.1)."""
+    meta.pop(_GROUP_LENGTH, None)
+    group = Encoder(False, "<").dataset(meta)
+    return bytes(128) + b"DICM" + struct.pack("<HH2sHI", 2, 0, b"UL", 4, len(group)) + group

@@ -1,0 +1,100 @@
+"""What our reader and writer make of a header is what pydicom makes of it."""
+
+from __future__ import annotations
+
+import struct
+import warnings
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+import pydicom
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydicom.dataset import Dataset
+
+from jobs.dicom.deflate import deflate, inflated
+from jobs.dicom.reader import read_header
+from jobs.dicom.writer import Encoder
+
+BUNDLED = sorted((Path(pydicom.data.__file__).parent / "test_files").glob("*.dcm"))
+ODD = {"image_dfl.dcm", "no_meta.dcm", "rtplan_truncated.dcm"}
+"""Deflated; begun in the midst of an element; and cut off within one."""
+
+
+def flat(dataset: Dataset, path: tuple = ()) -> Iterator[tuple[tuple, str]]:
+    """All public elements that hold a value, with their paths."""
+    for tag in sorted(dataset.keys()):
+        if tag.is_private or tag.element == 0:
+            continue
+        element = dataset[tag]
+        if element.VR == "SQ":
+            for number, item in enumerate(element.value):
+                yield from flat(item, (*path, int(tag), number))
+        elif not element.is_empty:
+            yield (*path, int(tag)), str(element.value)
+
+
+def again(data: bytes) -> bytes:
+    header = read_header(BytesIO(data))
+    return Encoder(header.implicit, header.order).file(header.meta, header.dataset)
+
+
+def read(data: bytes) -> Dataset:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return pydicom.dcmread(BytesIO(data), stop_before_pixels=True, force=True)
+
+
+@pytest.mark.parametrize("path", [path for path in BUNDLED if path.name not in ODD], ids=lambda path: path.stem)
+def test_a_file_is_read_and_written_as_pydicom_reads_it(path):
+    data = path.read_bytes()
+    with warnings.catch_warnings(), pydicom.config.disable_value_validation():
+        warnings.simplefilter("ignore")
+        try:
+            expected = dict(flat(read(data)))
+        except (ValueError, TypeError, NotImplementedError, UnicodeError):
+            pytest.skip("pydicom cannot read a value of it")
+        assert dict(flat(read(again(data)))) == expected
+
+
+@pytest.mark.parametrize("cut", [1, 7, 300])
+def test_a_file_that_is_cut_off_is_read_as_far_as_it_goes(cut):
+    data = (Path(pydicom.data.__file__).parent / "test_files" / "rtplan.dcm").read_bytes()
+    whole, part = read_header(BytesIO(data)), read_header(BytesIO(data[:-cut]))
+    assert part.truncated
+    assert not whole.truncated
+    assert set(part.dataset) <= set(whole.dataset)
+
+
+def test_a_deflated_file_comes_back():
+    data = (Path(pydicom.data.__file__).parent / "test_files" / "image_dfl.dcm").read_bytes()
+    plain = inflated(BytesIO(data))
+    packed = BytesIO()
+    deflate(plain, packed)
+    assert dict(flat(read(packed.getvalue()))) == dict(flat(read(data)))
+    assert inflated(BytesIO(b"\0" * 200)) is None
+
+
+@given(st.binary(max_size=400), st.sampled_from([b"", bytes(128) + b"DICM"]))
+def test_any_bytes_are_read_without_an_error(data, start):
+    header = read_header(BytesIO(start + data))
+    Encoder(header.implicit, header.order).dataset(header.dataset)
+    assert header.end <= len(start + data)
+
+
+@given(st.integers(0, 60), st.booleans(), st.booleans())
+def test_sequences_of_any_depth_come_back(depth, endless, implicit):
+    data = struct.pack("<HH2sH", 0x10, 0x4000, b"LT", 4) + b"deep"
+    if implicit:
+        data = struct.pack("<HHI", 0x10, 0x4000, 4) + b"deep"
+    for _ in range(depth):
+        item = struct.pack("<HHI", 0xFFFE, 0xE000, len(data)) + data
+        end = struct.pack("<HHI", 0xFFFE, 0xE0DD, 0) if endless else b""
+        length = 0xFFFFFFFF if endless else len(item)
+        head = struct.pack("<HH", 0x40, 0xA730) + (b"" if implicit else b"SQ\0\0") + struct.pack("<I", length)
+        data = head + item + end
+    header = read_header(BytesIO(data))
+    assert Encoder(implicit, "<").dataset(header.dataset) == data
+    assert not header.truncated
