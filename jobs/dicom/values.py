@@ -23,6 +23,8 @@ _DECIMAL = re.compile(r"[+-]?(\d{1,16}\.?\d{0,16}|\.\d{1,16})([eE][+-]?\d{1,3})?
 _INTEGER = re.compile(r"[+-]?\d{1,12}")
 _AGE = re.compile(r"(\d{3})([DWMY])")
 _UID = re.compile(r"[0-9]+(\.[0-9]+)+")
+_LAST_NUMBER = re.compile(r"(?<=[A-Za-z])[ _]?#?\d{1,3}$")
+"""As in `Segment 12`: too short to be the number of anything but a part."""
 _PARTS = re.compile(r"[,;|\r\n]+")
 _OFFSET = re.compile(r"[+-][01]\d[0-5]\d")
 _VERSION = re.compile(r"[vV]?\d{1,3}(\.\d{1,5}){0,4}")
@@ -119,6 +121,10 @@ def is_public_text(value: str) -> bool:
 
 
 def _is_phrase(text: str) -> bool:
+    return _is_listed(text) or _is_listed(_LAST_NUMBER.sub("", text))
+
+
+def _is_listed(text: str) -> bool:
     folded = _folded(text)
     return text.strip() in defined_terms() or folded in _phrases() or folded in _devices()
 
@@ -136,6 +142,8 @@ def defined_terms() -> frozenset[str]:
 
 @cache
 def _devices() -> frozenset[str]:
+    """Manufacturers and models on the market: slide scanners and cell analysers by their makers' catalogues, and
+    those that the filters of deid 0.4.13 (MIT) name."""
     return frozenset(map(_folded, _lines("devices.txt")))
 
 
