@@ -23,6 +23,7 @@ from typing import Any, BinaryIO, cast
 from jobs.deidentify.batch import Batch
 from jobs.deidentify.identifiers import Identifiers, read_identifiers
 from jobs.deidentify.images import deidentify_image
+from jobs.deidentify.inspection import Inspection, Look, in_words
 from jobs.deidentify.pixel_ranges import pixel_ranges
 from jobs.dicom.log import LogEntry
 from jobs.dicom.profile import Profile
@@ -63,13 +64,16 @@ class Result:
     note: str | None = None
     entries: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
     """(attribute path, action, rule, code) to how often; never a value."""
+    look: Look = Look.NOT
+    """How far its pixels were looked through for burned-in text."""
 
 
 class Cleaner:
     """Cleans the files of a batch, one after another."""
 
-    def __init__(self, pseudonyms: Pseudonyms, out: Path, batch: Batch, profile: Profile | None) -> None:
+    def __init__(self, pseudonyms: Pseudonyms, out: Path, batch: Batch, profile: Profile | None, look: bool) -> None:
         self._pseudonyms, self._out, self._batch, self._profile = pseudonyms, out, batch, profile
+        self._look = look
 
     def __call__(self, file: Input) -> Result:
         """Clean one file into the output folder; the result says what became of it."""
@@ -78,9 +82,13 @@ class Cleaner:
             result.reason = file.refused
             return result
         part = self._out / f".{os.getpid()}.part"
+        inspection = Inspection(lambda: file.path.open("rb"), wanted=self._look)
         try:
             with part.open("w+b") as target:
-                entries = self._clean(file, target)
+                entries = self._clean(file, target, inspection)
+                if self._look:
+                    entries.append(inspection.look.entry)
+                result.look = inspection.look
                 result.entries = Counter(_without_index(entry) for entry in entries)
                 name, twin = self._name(file, target)
             if not twin:
@@ -96,7 +104,7 @@ class Cleaner:
             part.unlink(missing_ok=True)
         return result
 
-    def _clean(self, file: Input, target: BinaryIO) -> list[LogEntry]:
+    def _clean(self, file: Input, target: BinaryIO, inspection: Inspection) -> list[LogEntry]:
         patient = patient_of(file)
         try:
             with file.path.open("rb") as source:
@@ -108,6 +116,7 @@ class Cleaner:
                     patient_id=patient,
                     shift_days=self._pseudonyms.shift_days(patient),
                     profile=self._profile,
+                    inspect=inspection,
                 )
         except (BadInput, OSError):
             raise
@@ -141,13 +150,14 @@ def run(
     key: Path,
     *,
     profile: Path | None = None,
+    look: bool = False,
     jobs: int = 0,
     told: Callable[[str, int, int], None] = lambda what, done, total: None,
 ) -> Iterator[Result]:
     """Read who the files of `source` are about, then de-identify each into `out`, which must be new or empty.
 
     Returns one result an input, in their order; files are cleaned while it is iterated, by `jobs` processes (0: one a
-    core).
+    core). With `look`, pixels are decoded and looked through for burned-in text; without it nothing is decoded.
 
     Raises:
         UsageError: a path, the key or the profile cannot be used; nothing was written.
@@ -165,7 +175,7 @@ def run(
         batch.add(files[-1].found)
     gc.freeze()  # the dictionaries of DICOM live as long as the process: to look through them again costs a tenth
     out.mkdir(parents=True, exist_ok=True)
-    results = _cleaned(Cleaner(pseudonyms, out, batch, rules), files, jobs or os.cpu_count() or 1)
+    results = _cleaned(Cleaner(pseudonyms, out, batch, rules, look), files, jobs or os.cpu_count() or 1)
     return _told(files, results, told)
 
 
@@ -216,9 +226,12 @@ def summary(results: Iterable[Result]) -> dict[str, Any]:
     files = passed = 0
     refused: Counter[str] = Counter()
     attributes: Counter[tuple[str, str, str, str]] = Counter()
+    looks: list[Look] = []
     for result in results:
         files += 1
-        passed += result.output is not None
+        if result.output is not None:
+            passed += 1
+            looks.append(result.look)
         if result.reason is not None:
             refused[result.reason] += 1
         attributes.update(result.entries)
@@ -231,7 +244,7 @@ def summary(results: Iterable[Result]) -> dict[str, Any]:
         "passed": passed,
         "refused": dict(sorted(refused.items())),
         "status": "pseudonymised",
-        "burned_in_text": "not looked for",
+        "burned_in_text": in_words(looks, refused[Reason.BURNED_IN_TEXT]),
         "attributes": done,
     }
 

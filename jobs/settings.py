@@ -78,6 +78,15 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Deidentify:
+    """What de-identification does beyond its rules."""
+
+    look_for_text: bool = True
+    """Look for text burned into the pixels, where the program tesseract is installed; an image that shows some goes to
+    quarantine. It takes about a quarter of a second a megapixel."""
+
+
+@dataclass(frozen=True)
 class Crop:
     """How cells are cut out."""
 
@@ -160,6 +169,7 @@ class Settings:
 
     places: Places
     sources: dict[str, Source]
+    deidentify: Deidentify = Deidentify()
     crop: Crop = Crop()
     duplicates: Duplicates = Duplicates()
     split: Split = Split()

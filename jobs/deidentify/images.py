@@ -12,7 +12,7 @@ import struct
 import tempfile
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO, Protocol
 
@@ -65,23 +65,31 @@ def deidentify_image(
     shift_days: int,
     site: str = "",
     profile: Profile | None = None,
+    inspect: Callable[[], bool] = lambda: False,
 ) -> list[LogEntry]:
     """De-identify an image file of any format that can be; DICOM by `profile`, the default one without it.
 
-    Raises `BadInput`: LABEL_IMAGE, OVERVIEW_IMAGE, NOT_REWRITABLE, TRUNCATED, UNREADABLE.
+    `inspect` looks through the pixels of what is not refused by its header, and says whether it saw all of them.
+
+    Raises `BadInput`: LABEL_IMAGE, OVERVIEW_IMAGE, NOT_REWRITABLE, TRUNCATED, UNREADABLE; what `inspect` raises.
     """
     if media_type == "application/dicom":
-        return deidentify_dicom(source, target, pseudonyms, patient_id, shift_days, site=site, profile=profile)
+        return deidentify_dicom(
+            source, target, pseudonyms, patient_id, shift_days, site=site, profile=profile, inspect=inspect
+        )
     # The readers of other formats come late: DICOM needs none of them, and they take time and memory to load.
     if media_type in ("image/x-aperio-svs", "image/tiff"):
         from jobs.deidentify.svs import deidentify_svs
 
-        return deidentify_svs(source, target, pseudonyms, patient_id, shift_days)
-    if media_type in ("image/jpeg", "image/png", "image/bmp"):
+        entries = deidentify_svs(source, target, pseudonyms, patient_id, shift_days)
+    elif media_type in ("image/jpeg", "image/png", "image/bmp"):
         from jobs.deidentify.fields import deidentify_field
 
-        return deidentify_field(source, target, pseudonyms, patient_id, shift_days)
-    raise BadInput(Reason.NOT_REWRITABLE)
+        entries = deidentify_field(source, target, pseudonyms, patient_id, shift_days)
+    else:
+        raise BadInput(Reason.NOT_REWRITABLE)
+    inspect()
+    return entries
 
 
 def deidentify_dicom(
@@ -93,11 +101,12 @@ def deidentify_dicom(
     *,
     site: str = "",
     profile: Profile | None = None,
+    inspect: Callable[[], bool] = lambda: False,
 ) -> list[LogEntry]:
     """De-identify one DICOM file (PS3.10); a deflated one comes out as Explicit VR Little Endian."""
     with _quiet_pydicom():
         try:
-            return _dicom(source, target, pseudonyms, patient_id, shift_days, site, profile)
+            return _dicom(source, target, pseudonyms, patient_id, shift_days, site, profile, inspect)
         except DamagedStream as damage:
             raise BadInput(Reason.TRUNCATED if damage.truncated else Reason.UNREADABLE) from None
         except CannotCopy:
@@ -116,14 +125,25 @@ def _dicom(
     shift_days: int,
     site: str,
     profile: Profile | None,
+    inspect: Callable[[], bool],
 ) -> list[LogEntry]:
     source, dataset = _read_header(source)
     _refuse(dataset)
+    # What says itself that it holds text is not said to hold none because none was found.
+    inspected = inspect() and "YES" not in _values(dataset, "BurnedInAnnotation")
     layout = _layout(dataset)
     for tag in (0x7FE00001, 0x7FE00002):
         dataset.pop(tag, None)
     entries = _meta_entries(dataset)
-    entries += clean(dataset, pseudonyms, patient_id=patient_id, shift_days=shift_days, site=site, profile=profile)
+    entries += clean(
+        dataset,
+        pseudonyms,
+        patient_id=patient_id,
+        shift_days=shift_days,
+        site=site,
+        profile=profile,
+        inspected=inspected,
+    )
     _write_header(target, dataset, layout)
     has_pixels = copy_pixel_data(source, target, layout)
     if not has_pixels and dataset.get("SOPClassUID") == _SLIDE:

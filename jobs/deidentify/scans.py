@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, cast
 
 from jobs.accounting import HELD_TYPE, held_row
 from jobs.deidentify.images import deidentify_image
+from jobs.deidentify.inspection import Inspection
 from jobs.deidentify.log import log_rows
 from jobs.deidentify.pixel_ranges import pixel_ranges
 from jobs.deidentify.rescan import find
@@ -113,6 +114,7 @@ class ScanCleaner:
         file_key = pseudonyms.key_for("file", file["path"])
         uri = f"objects/{scan_id}/{file_key}.{SUFFIX.get(file['media_type'], 'img')}"
         original = f"{self._settings.zone_root('restricted')}/objects/{file['content_sha256']}"
+        inspection = Inspection(lambda: self._store.open(original), wanted=self._settings.deidentify.look_for_text)
         with self._store.open(original) as source, tempfile.SpooledTemporaryFile(SPOOL_BYTES) as cleaned:
             target = cast(BinaryIO, cleaned)
             entries = deidentify_image(
@@ -123,6 +125,7 @@ class ScanCleaner:
                 patient_id=row["patient_id"],
                 shift_days=pseudonyms.shift_days(row["patient_id"]),
                 site=row["source"],
+                inspect=inspection,
             )
             if find(target, row["identifiers"] or [], pixels=pixel_ranges(target, file["media_type"])):
                 raise BadInput(Reason.IDENTIFIER_FOUND)
@@ -130,7 +133,7 @@ class ScanCleaner:
             with self._store.writing(self._curated(uri)) as stored:
                 while chunk := target.read(1 << 20):
                     stored.write(chunk)
-        log.extend(log_rows(file_key, entries))
+        log.extend(log_rows(file_key, [*entries, inspection.look.entry]))
         return Cleaned(uri, file["media_type"])
 
     def _facts(self, scan_id: str, row: Row, files: list[Cleaned], pseudonyms: Pseudonyms) -> Row:
