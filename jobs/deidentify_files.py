@@ -23,12 +23,13 @@ from typing import Any, BinaryIO, cast
 from jobs.deidentify.batch import Batch
 from jobs.deidentify.identifiers import Identifiers, read_identifiers
 from jobs.deidentify.images import deidentify_image
-from jobs.deidentify.inspection import Inspection, Look, in_words
+from jobs.deidentify.inspection import Inspection
 from jobs.deidentify.pixel_ranges import pixel_ranges
 from jobs.dicom.log import LogEntry
 from jobs.dicom.profile import Profile
 from jobs.errors import BadInput, UsageError
 from jobs.pseudonyms import Pseudonyms
+from schemas.looks import Look, in_words
 from schemas.reasons import Reason
 
 _SUFFIX = {
@@ -87,7 +88,7 @@ class Cleaner:
             with part.open("w+b") as target:
                 entries = self._clean(file, target, inspection)
                 if self._look:
-                    entries.append(inspection.look.entry)
+                    entries.append(inspection.entry)
                 result.look = inspection.look
                 result.entries = Counter(_without_index(entry) for entry in entries)
                 name, twin = self._name(file, target)
@@ -226,12 +227,12 @@ def summary(results: Iterable[Result]) -> dict[str, Any]:
     files = passed = 0
     refused: Counter[str] = Counter()
     attributes: Counter[tuple[str, str, str, str]] = Counter()
-    looks: list[Look] = []
+    looks: Counter[Look] = Counter()
     for result in results:
         files += 1
         if result.output is not None:
             passed += 1
-            looks.append(result.look)
+            looks[result.look] += 1
         if result.reason is not None:
             refused[result.reason] += 1
         attributes.update(result.entries)

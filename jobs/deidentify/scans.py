@@ -114,7 +114,7 @@ class ScanCleaner:
         file_key = pseudonyms.key_for("file", file["path"])
         uri = f"objects/{scan_id}/{file_key}.{SUFFIX.get(file['media_type'], 'img')}"
         original = f"{self._settings.zone_root('restricted')}/objects/{file['content_sha256']}"
-        inspection = Inspection(lambda: self._store.open(original), wanted=self._settings.deidentify.look_for_text)
+        inspection = Inspection(lambda: self._store.open(original), wanted=self._looks_at(file["media_type"]))
         with self._store.open(original) as source, tempfile.SpooledTemporaryFile(SPOOL_BYTES) as cleaned:
             target = cast(BinaryIO, cleaned)
             entries = deidentify_image(
@@ -133,8 +133,13 @@ class ScanCleaner:
             with self._store.writing(self._curated(uri)) as stored:
                 while chunk := target.read(1 << 20):
                     stored.write(chunk)
-        log.extend(log_rows(file_key, [*entries, inspection.look.entry]))
+        log.extend(log_rows(file_key, [*entries, inspection.entry]))
         return Cleaned(uri, file["media_type"])
+
+    def _looks_at(self, media_type: str) -> bool:
+        """Whether text is looked for in the pixels of such files."""
+        where = self._settings.deidentify.look_for_text
+        return where == "all" or (where == "fields" and media_type in FIELD_TYPES)
 
     def _facts(self, scan_id: str, row: Row, files: list[Cleaned], pseudonyms: Pseudonyms) -> Row:
         """The row of `curated.scans`, read from the cleaned files and the scan sheet."""

@@ -16,7 +16,7 @@ Picture = NDArray[np.uint8]
 _WINDOW = 7
 """Side of the window in pixels; strokes are narrower."""
 _SMALLEST = 24
-_HALVINGS = 5
+_SIZES = 4
 
 
 def stroke_maps(rgb: Picture) -> Iterator[tuple[int, Picture]]:
@@ -31,7 +31,7 @@ def stroke_maps(rgb: Picture) -> Iterator[tuple[int, Picture]]:
     """
     planes = np.ascontiguousarray(np.moveaxis(rgb, 2, 0))
     scale = 1
-    while min(planes.shape[1:]) >= _SMALLEST and scale < 1 << _HALVINGS:
+    while min(planes.shape[1:]) >= _SMALLEST and scale < 1 << _SIZES:
         yield scale, (planes - _box(np.maximum, _box(np.minimum, planes))).max(axis=0)
         yield scale, (_box(np.minimum, _box(np.maximum, planes)) - planes).max(axis=0)
         planes, scale = _halved(planes), scale * 2

@@ -15,16 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from jobs.pixels.strokes import Picture, stroke_maps
 
 Floats = NDArray[np.float64]
-CONTRASTS = (12, 16, 24, 32, 48, 64, 96)
+CONTRASTS = (16, 28, 48, 80)
 """Marks are cut out of their ground at each of these grey levels: low ones find faint writing, high ones part marks
 that run into one another or into what lies around them."""
+MARKS_LEAST = 4
+"""Three alike in a row are met in any smear."""
 _SIZE_LEAST, _SIZE_MOST = 5, 30
 """Longer side of a mark in pixels of a stroke map."""
 _STRIP_SIZE = 30
@@ -57,7 +57,8 @@ class Line:
         right, down = math.cos(self.angle) / scale, math.sin(self.angle) / scale
         left, top = self.x - (right * width - down * height) / 2, self.y - (down * width + right * height) / 2
         turned = (right, -down, left, down, right, top)
-        cut = Image.fromarray(self.strokes).transform((width, height), Image.Transform.AFFINE, turned, Image.Resampling.BICUBIC)
+        whole = Image.fromarray(self.strokes)
+        cut = whole.transform((width, height), Image.Transform.AFFINE, turned, Image.Resampling.BICUBIC)
         strokes = np.asarray(cut, dtype=np.float32)
         full = max(float(np.percentile(strokes, 97)), 1.0)
         strip = Image.fromarray((255 - np.clip(strokes * (255 / full), 0, 255)).astype(np.uint8))
@@ -84,8 +85,7 @@ def text_lines(rgb: Picture) -> list[Line]:
     """
     found: list[Line] = []
     for scale, strokes in stroke_maps(rgb):
-        strongest = int(strokes.max())
-        lines = [line for c in CONTRASTS if c < strongest for line in _lines(strokes, scale, c)]
+        lines = [line for contrast in CONTRASTS for line in _lines(strokes, scale, contrast)]
         found += _once(lines)
     return sorted(found, key=lambda line: -line.marks)
 
@@ -101,7 +101,7 @@ def _once(lines: list[Line]) -> list[Line]:
 
 def _lines(strokes: Picture, scale: int, contrast: int) -> Iterator[Line]:
     marks = _marks(strokes, contrast)
-    if len(marks.sizes) < 3:
+    if len(marks.sizes) < MARKS_LEAST:
         return
     groups = _groups(marks)
     for number in _like_writing(marks, groups, contrast):
@@ -112,8 +112,11 @@ def _lines(strokes: Picture, scale: int, contrast: int) -> Iterator[Line]:
 
 def _marks(strokes: Picture, contrast: int) -> _Marks:
     """The connected strokes that have the size of a character, and are not solid."""
-    labels, count = ndimage.label(strokes > contrast, structure=_EVERY_NEIGHBOUR)
-    pixels = np.flatnonzero(labels)
+    above = strokes > contrast
+    if np.count_nonzero(above) < MARKS_LEAST * _SIZE_LEAST:
+        return _Marks(np.empty((0, 2)), np.empty(0), np.empty(0))
+    labels, count = ndimage.label(above, structure=_EVERY_NEIGHBOUR)
+    pixels = np.flatnonzero(above)
     of = labels.ravel()[pixels] - 1
     area = np.bincount(of, minlength=count)
     mean = np.bincount(of, weights=strokes.ravel()[pixels], minlength=count) / np.maximum(area, 1)
@@ -133,14 +136,17 @@ def _groups(marks: _Marks) -> NDArray[np.intp]:
     smaller = np.minimum(marks.sizes[one], marks.sizes[other])
     near = np.linalg.norm(marks.places[one] - marks.places[other], axis=1) <= 1.3 * larger
     linked = near & (smaller >= 0.5 * larger)
-    count = len(marks.sizes)
-    graph = coo_matrix((np.ones(linked.sum()), (one[linked], other[linked])), shape=(count, count))
-    groups: NDArray[np.intp] = connected_components(graph, directed=False)[1]
-    return groups
+    one, other = one[linked], other[linked]
+    groups = np.arange(len(marks.sizes))
+    while np.any(groups[one] != groups[other]):
+        least = np.minimum(groups[one], groups[other])
+        np.minimum.at(groups, one, least)
+        np.minimum.at(groups, other, least)
+    return np.unique(groups, return_inverse=True)[1]
 
 
 def _like_writing(marks: _Marks, groups: NDArray[np.intp], contrast: int) -> NDArray[np.intp]:
-    """The groups of three marks or more that lie on a straight line and are alike; of three, more strictly."""
+    """The groups of marks that lie on a straight line and are alike; where they are few, more strictly."""
     count = np.bincount(groups)
 
     def mean(values: Floats) -> Floats:
@@ -149,15 +155,15 @@ def _like_writing(marks: _Marks, groups: NDArray[np.intp], contrast: int) -> NDA
     def spread(values: Floats) -> Floats:
         return np.sqrt(np.maximum(mean(values**2) - mean(values) ** 2, 0))
 
-    size, strength, few = mean(marks.sizes), mean(marks.contrasts), count == 3
+    size, strength, few = mean(marks.sizes), mean(marks.contrasts), count == MARKS_LEAST
     x, y = (marks.places - np.stack([mean(axis) for axis in marks.places.T], axis=1)[groups]).T
     xx, yy, xy = mean(x * x), mean(y * y), mean(x * y)
     half = np.hypot((xx - yy) / 2, xy)
     across = np.sqrt(np.maximum((xx + yy) / 2 - half, 0))
-    straight = across <= np.where(few, 0.1, 0.25) * size
+    straight = across <= np.where(few, 0.15, 0.25) * size
     alike = spread(marks.contrasts) <= np.where(few, 0.25, 0.35) * strength
     alike &= spread(marks.sizes) <= np.where(few, 0.3, 0.5) * size
-    return np.flatnonzero((count >= 3) & straight & alike & (strength >= 1.25 * contrast))
+    return np.flatnonzero((count >= MARKS_LEAST) & straight & alike & (strength >= 1.25 * contrast))
 
 
 def _line(strokes: Picture, scale: int, marks: _Marks, group: NDArray[np.bool_]) -> Line | None:
@@ -169,7 +175,7 @@ def _line(strokes: Picture, scale: int, marks: _Marks, group: NDArray[np.bool_])
     along, across = axes @ (marks.places - middle).T
     first, last = float(along[group].min()), float(along[group].max())
     beside = (along > first - size) & (along < last + size) & (np.abs(across) < 2.5 * size)
-    if last - first < 1.3 * size or beside.sum() - count > (0 if count == 3 else count // 2):
+    if last - first < 1.3 * size or beside.sum() - count > (1 if count == MARKS_LEAST else count // 2):
         return None
     x, y = middle + direction * (first + last) / 2
     return Line(strokes, scale, float(x), float(y), math.atan2(*direction[::-1]), last - first, size, count)
