@@ -136,7 +136,7 @@ def pictures(folder: Path, pattern: str, most: int) -> list[Picture]:
 def sources(most: int) -> dict[str, list[Picture]]:
     """Fields by where they are from."""
     with tempfile.TemporaryDirectory() as folder:
-        build(Path(folder) / "hospital", patients=6, cells=60, seed=3)
+        build(Path(folder) / "hospital", patients=6, cells=90, seed=3)
         found = {"hospital": pictures(Path(folder), "hospital/landing/*/*/fields/*.jpg", most)}
     data = Path(os.environ.get("HEMALAKE_REAL_DATA", "../shared/data"))
     found |= {name: pictures(data, pattern, most) for name, pattern in REAL.items()}
