@@ -107,6 +107,10 @@ def _deidentify_files(every: argparse._SubParsersAction[argparse.ArgumentParser]
         "--map", type=Path, dest="map", metavar="FILE",
         help="one JSON line per input: its output or a reason; for the hospital alone (default OUT.map.jsonl)",
     )  # fmt: skip
+    files.add_argument(
+        "--look-for-text", action="store_true",
+        help="decode the pixels and look for burned-in text (needs tesseract); what shows some is refused",
+    )  # fmt: skip
     files.add_argument("--report", type=Path, metavar="FILE", help="JSON: what was done to which attribute, no values")
     files.add_argument("--json", action="store_true", help="print the report as one line of JSON")
     files.add_argument("--jobs", type=int, default=0, metavar="N", help="processes (default: one a core)")

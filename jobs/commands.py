@@ -160,7 +160,7 @@ def deidentify_files(options: Namespace) -> int:
     if options.out.resolve() in told.resolve().parents:
         raise UsageError("the map names the inputs, so it must not lie in the output folder.")
     results = files.run(
-        options.source, options.out, Path(options.key[1:]), profile=options.profile,
+        options.source, options.out, Path(options.key[1:]), profile=options.profile, look=options.look_for_text,
         jobs=options.jobs, told=files.show_progress,
     )  # fmt: skip
     found = files.summary(files.write_results(results, told))
@@ -171,6 +171,7 @@ def deidentify_files(options: Namespace) -> int:
         print(json.dumps(found))
         return 0
     print(f"{found['files']} files in, {found['passed']} out, {refused} refused")
+    print(f"burned-in text: {found['burned_in_text']}")
     for reason, count in found["refused"].items():
         print(f"  {count:>6} {Reason(reason).sentence}")
     print(f"Which is which says {told} (for the hospital alone).")

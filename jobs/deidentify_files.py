@@ -23,12 +23,14 @@ from typing import Any, BinaryIO, cast
 from jobs.deidentify.batch import Batch
 from jobs.deidentify.identifiers import Identifiers, read_identifiers
 from jobs.deidentify.images import deidentify_image
+from jobs.deidentify.inspection import Inspection
 from jobs.deidentify.pixel_ranges import pixel_ranges, searchable
 from jobs.dicom import log
 from jobs.dicom.log import LogEntry
 from jobs.dicom.profile import Profile
 from jobs.errors import BadInput, UsageError
 from jobs.pseudonyms import Pseudonyms
+from schemas.looks import Look, in_words
 from schemas.reasons import Reason
 
 _SUFFIX = {
@@ -64,13 +66,16 @@ class Result:
     note: str | None = None
     entries: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
     """(attribute path, action, rule, code) to how often; never a value."""
+    look: Look = Look.NOT
+    """How far its pixels were looked through for burned-in text."""
 
 
 class Cleaner:
     """Cleans the files of a batch, one after another."""
 
-    def __init__(self, pseudonyms: Pseudonyms, out: Path, batch: Batch, profile: Profile | None) -> None:
+    def __init__(self, pseudonyms: Pseudonyms, out: Path, batch: Batch, profile: Profile | None, look: bool) -> None:
         self._pseudonyms, self._out, self._batch, self._profile = pseudonyms, out, batch, profile
+        self._look = look
 
     def __call__(self, file: Input) -> Result:
         """Clean one file into the output folder; the result says what became of it."""
@@ -79,9 +84,13 @@ class Cleaner:
             result.reason = file.refused
             return result
         part = self._out / f".{os.getpid()}.part"
+        inspection = Inspection(lambda: file.path.open("rb"), wanted=self._look)
         try:
             with part.open("w+b") as target:
-                entries = self._clean(file, target)
+                entries = self._clean(file, target, inspection)
+                if self._look:
+                    entries.append(inspection.entry)
+                result.look = inspection.look
                 result.entries = Counter(_without_index(entry) for entry in entries)
                 if any(entry.rule == log.TRUNCATED for entry in entries):
                     result.note = log.TRUNCATED
@@ -99,7 +108,7 @@ class Cleaner:
             part.unlink(missing_ok=True)
         return result
 
-    def _clean(self, file: Input, target: BinaryIO) -> list[LogEntry]:
+    def _clean(self, file: Input, target: BinaryIO, inspection: Inspection) -> list[LogEntry]:
         patient = patient_of(file)
         try:
             with file.path.open("rb") as source:
@@ -112,6 +121,7 @@ class Cleaner:
                     shift_days=self._pseudonyms.shift_days(patient),
                     profile=self._profile,
                     whole=False,
+                    inspect=inspection,
                 )
         except (BadInput, OSError):
             raise
@@ -146,13 +156,14 @@ def run(
     key: Path,
     *,
     profile: Path | None = None,
+    look: bool = False,
     jobs: int = 0,
     told: Callable[[str, int, int], None] = lambda what, done, total: None,
 ) -> Iterator[Result]:
     """Read who the files of `source` are about, then de-identify each into `out`, which must be new or empty.
 
     Returns one result an input, in their order; files are cleaned while it is iterated, by `jobs` processes (0: one a
-    core).
+    core). With `look`, pixels are decoded and looked through for burned-in text; without it nothing is decoded.
 
     Raises:
         UsageError: a path, the key or the profile cannot be used; nothing was written.
@@ -170,7 +181,7 @@ def run(
         batch.add(files[-1].found)
     gc.freeze()  # the dictionaries of DICOM live as long as the process: to look through them again costs a tenth
     out.mkdir(parents=True, exist_ok=True)
-    results = _cleaned(Cleaner(pseudonyms, out, batch, rules), files, jobs or os.cpu_count() or 1)
+    results = _cleaned(Cleaner(pseudonyms, out, batch, rules, look), files, jobs or os.cpu_count() or 1)
     return _told(files, results, told)
 
 
@@ -221,9 +232,12 @@ def summary(results: Iterable[Result]) -> dict[str, Any]:
     files = passed = 0
     refused: Counter[str] = Counter()
     attributes: Counter[tuple[str, str, str, str]] = Counter()
+    looks: Counter[Look] = Counter()
     for result in results:
         files += 1
-        passed += result.output is not None
+        if result.output is not None:
+            passed += 1
+            looks[result.look] += 1
         if result.reason is not None:
             refused[result.reason] += 1
         attributes.update(result.entries)
@@ -236,7 +250,7 @@ def summary(results: Iterable[Result]) -> dict[str, Any]:
         "passed": passed,
         "refused": dict(sorted(refused.items())),
         "status": "pseudonymised",
-        "burned_in_text": "not looked for",
+        "burned_in_text": in_words(looks, refused[Reason.BURNED_IN_TEXT]),
         "attributes": done,
     }
 

@@ -18,6 +18,7 @@ class Reason(StrEnum):
     OVERVIEW_IMAGE = "overview_image"
     CONSENT_WITHDRAWN = "consent_withdrawn"
     IDENTIFIER_FOUND = "identifier_found"
+    BURNED_IN_TEXT = "burned_in_text"
     NOT_REWRITABLE = "not_rewritable"
     SCAN_MISSING = "scan_missing"
     PATIENT_MISSING = "patient_missing"
@@ -53,6 +54,7 @@ _SENTENCES: dict[Reason, str] = {
     Reason.OVERVIEW_IMAGE: "An overview or macro image may show the label; policy holds it back.",
     Reason.CONSENT_WITHDRAWN: "The patient has withdrawn consent.",
     Reason.IDENTIFIER_FOUND: "The rescan found an identifier of the patient in the de-identified output.",
+    Reason.BURNED_IN_TEXT: "The pixels seem to hold text; a person must look at them.",
     Reason.NOT_REWRITABLE: "This format cannot be rewritten without what may identify the patient.",
     Reason.SCAN_MISSING: "The annotation names a scan that has not arrived.",
     Reason.PATIENT_MISSING: "The unit names no patient that is known.",

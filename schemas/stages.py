@@ -72,7 +72,8 @@ DEIDENTIFY = Stage(
         "curated.deid_log",
     ),
     unit="file, record and annotation",
-    settings=("sources",),
+    settings=("sources", "deidentify"),
+    version="2",
 )
 CROP = Stage(
     name="crop",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO, Protocol
 
@@ -41,7 +41,7 @@ _DOCUMENTS = "1.2.840.10008.5.1.4.1.1.104."
 _SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
 _META_WRITTEN = frozenset(0x00020000 + n for n in (0, 1, 2, 3, 0x10, 0x12, 0x13))
 _IMAGE_TYPE, _SOP_CLASS, _SOP_INSTANCE, _META_CLASS = 0x00080008, 0x00080016, 0x00080018, 0x00020002
-_LABEL_IN_IMAGE, _DOCUMENT, _RECORDS = 0x00480010, 0x00420011, 0x00041220
+_BURNED_IN, _LABEL_IN_IMAGE, _DOCUMENT, _RECORDS = 0x00280301, 0x00480010, 0x00420011, 0x00041220
 _SAMPLES, _PHOTOMETRIC, _FRAMES, _ROWS, _COLUMNS, _BITS = 0x280002, 0x280004, 0x280008, 0x280010, 0x280011, 0x280100
 _OFFSETS, _LENGTHS = 0x7FE00001, 0x7FE00002
 
@@ -61,27 +61,40 @@ def deidentify_image(
     site: str = "",
     profile: Profile | None = None,
     whole: bool = True,
+    inspect: Callable[[], bool] = lambda: False,
 ) -> list[LogEntry]:
     """De-identify an image file of any format that can be; DICOM by `profile`, the default one without it.
 
-    A DICOM file that ends before its data does is refused, or not `whole` but as far as it goes.
+    A DICOM file that ends before its data does is refused when it must be `whole`, else cleaned as far as it goes.
+    `inspect` looks through the pixels of what is not refused by its header, and says whether it saw all of them.
 
-    Raises `BadInput`: LABEL_IMAGE, OVERVIEW_IMAGE, NOT_REWRITABLE, TRUNCATED, UNREADABLE.
+    Raises `BadInput`: LABEL_IMAGE, OVERVIEW_IMAGE, NOT_REWRITABLE, TRUNCATED, UNREADABLE; what `inspect` raises.
     """
     if media_type == "application/dicom":
         return deidentify_dicom(
-            source, target, pseudonyms, patient_id, shift_days, site=site, profile=profile, whole=whole
+            source,
+            target,
+            pseudonyms,
+            patient_id,
+            shift_days,
+            site=site,
+            profile=profile,
+            whole=whole,
+            inspect=inspect,
         )
     # The readers of other formats come late: DICOM needs none of them, and they take time and memory to load.
     if media_type in ("image/x-aperio-svs", "image/tiff"):
         from jobs.deidentify.svs import deidentify_svs
 
-        return deidentify_svs(source, target, pseudonyms, patient_id, shift_days)
-    if media_type in ("image/jpeg", "image/png", "image/bmp"):
+        entries = deidentify_svs(source, target, pseudonyms, patient_id, shift_days)
+    elif media_type in ("image/jpeg", "image/png", "image/bmp"):
         from jobs.deidentify.fields import deidentify_field
 
-        return deidentify_field(source, target, pseudonyms, patient_id, shift_days)
-    raise BadInput(Reason.NOT_REWRITABLE)
+        entries = deidentify_field(source, target, pseudonyms, patient_id, shift_days)
+    else:
+        raise BadInput(Reason.NOT_REWRITABLE)
+    inspect()
+    return entries
 
 
 def deidentify_dicom(
@@ -94,15 +107,30 @@ def deidentify_dicom(
     site: str = "",
     profile: Profile | None = None,
     whole: bool = True,
+    inspect: Callable[[], bool] = lambda: False,
 ) -> list[LogEntry]:
     """De-identify one DICOM file (PS3.10); it keeps its transfer syntax."""
+
+    def cleaner(dataset: Dataset) -> list[LogEntry]:
+        # What says itself that it holds text is not said to hold none because none was found.
+        inspected = inspect() and "YES" not in dataset.texts(_BURNED_IN)
+        return clean(
+            dataset,
+            pseudonyms,
+            patient_id=patient_id,
+            shift_days=shift_days,
+            site=site,
+            profile=profile,
+            inspected=inspected,
+        )
+
     with _quiet_pydicom():
         try:
             plain = inflated(source)
             if plain is None:
-                return _dicom(source, target, pseudonyms, patient_id, shift_days, site, profile, whole)
+                return _dicom(source, target, cleaner, whole)
             with plain, temporary() as cleaned:
-                entries = _dicom(plain, cleaned, pseudonyms, patient_id, shift_days, site, profile, whole)
+                entries = _dicom(plain, cleaned, cleaner, whole)
                 deflate(cleaned, target)
                 return entries
         except DamagedStream as damage:
@@ -116,14 +144,7 @@ def deidentify_dicom(
 
 
 def _dicom(
-    source: BinaryIO,
-    target: BinaryIO,
-    pseudonyms: Pseudonyms,
-    patient_id: str,
-    shift_days: int,
-    site: str,
-    profile: Profile | None,
-    whole: bool,
+    source: BinaryIO, target: BinaryIO, cleaner: Callable[[Dataset], list[LogEntry]], whole: bool
 ) -> list[LogEntry]:
     header = read_header(source)
     if not header.dataset:
@@ -136,7 +157,7 @@ def _dicom(
     entries = _meta_entries(header)
     for tag in (_OFFSETS, _LENGTHS):
         dataset.pop(tag, None)
-    entries += clean(dataset, pseudonyms, patient_id=patient_id, shift_days=shift_days, site=site, profile=profile)
+    entries += cleaner(dataset)
     target.write(Encoder(layout.implicit, layout.order).file(_meta(dataset, layout), dataset))
     source.seek(header.end)
     copied = copy_pixel_data(source, target, layout, whole=whole)

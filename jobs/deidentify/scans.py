@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, cast
 
 from jobs.accounting import HELD_TYPE, held_row
 from jobs.deidentify.images import deidentify_image
+from jobs.deidentify.inspection import Inspection
 from jobs.deidentify.log import log_rows
 from jobs.deidentify.pixel_ranges import pixel_ranges, searchable
 from jobs.deidentify.rescan import find
@@ -113,6 +114,7 @@ class ScanCleaner:
         file_key = pseudonyms.key_for("file", file["path"])
         uri = f"objects/{scan_id}/{file_key}.{SUFFIX.get(file['media_type'], 'img')}"
         original = f"{self._settings.zone_root('restricted')}/objects/{file['content_sha256']}"
+        inspection = Inspection(lambda: self._store.open(original), wanted=self._looks_at(file["media_type"]))
         with self._store.open(original) as source, tempfile.SpooledTemporaryFile(SPOOL_BYTES) as cleaned:
             target = cast(BinaryIO, cleaned)
             entries = deidentify_image(
@@ -123,6 +125,7 @@ class ScanCleaner:
                 patient_id=row["patient_id"],
                 shift_days=pseudonyms.shift_days(row["patient_id"]),
                 site=row["source"],
+                inspect=inspection,
             )
             searched = searchable(target, file["media_type"])
             if find(searched, row["identifiers"] or [], pixels=pixel_ranges(searched, file["media_type"])):
@@ -131,8 +134,13 @@ class ScanCleaner:
             with self._store.writing(self._curated(uri)) as stored:
                 while chunk := target.read(1 << 20):
                     stored.write(chunk)
-        log.extend(log_rows(file_key, entries))
+        log.extend(log_rows(file_key, [*entries, inspection.entry]))
         return Cleaned(uri, file["media_type"])
+
+    def _looks_at(self, media_type: str) -> bool:
+        """Whether text is looked for in the pixels of such files."""
+        where = self._settings.deidentify.look_for_text
+        return where == "all" or (where == "fields" and media_type in FIELD_TYPES)
 
     def _facts(self, scan_id: str, row: Row, files: list[Cleaned], pseudonyms: Pseudonyms) -> Row:
         """The row of `curated.scans`, read from the cleaned files and the scan sheet."""

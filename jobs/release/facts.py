@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from jobs.lake import Lake
 from jobs.release.candidate import Candidate
 from schemas.contract import Privacy
+from schemas.looks import PIXELS, Look, in_words
 from schemas.reasons import Reason
 from schemas.released_cells import RELEASED_CELLS
 
@@ -90,6 +91,13 @@ def treated(lake: Lake, candidate: Candidate) -> list[Row]:
         .orderBy("action", "pattern", "rule", "code")
     )
     return [{**row, "name": attribute_name(row["pattern"]), "means": meaning(row["code"])} for row in rows]
+
+
+def looked_for_text(treated: list[Row], held: list[Row]) -> str:
+    """In how many files text burned into pixels was looked for, by the log of what was done."""
+    looks = {row["rule"]: row["files"] for row in treated if row["pattern"] == PIXELS}
+    findings = sum(row["open"] for row in held if row["reason"] == Reason.BURNED_IN_TEXT)
+    return in_words({look: looks.get(look, 0) for look in Look}, findings)
 
 
 def held_back(lake: Lake) -> list[Row]:

@@ -51,13 +51,15 @@ def render(lake: Lake, candidate: Candidate) -> str:
     cells = columns(lake.store, root, [*NEEDED, *facts.QUASI])
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["number"] = lambda value: f"{value:,}".replace(",", "\u202f")
+    treated, held = facts.treated(lake, candidate), facts.held_back(lake)
     told: dict[str, Any] = {
         "candidate": candidate,
         "settings": lake.settings,
         "came": facts.came_in(lake),
-        "treated": facts.treated(lake, candidate),
+        "treated": treated,
         "codes": facts.MEANINGS,
-        "held": facts.held_back(lake),
+        "held": held,
+        "burned_in_text": facts.looked_for_text(treated, held),
         "duplicates": facts.duplicates(lake, candidate),
         "linked": cells.num_rows - cells["duplicate_of"].null_count,
         "anonymity": facts.anonymity(cells),
