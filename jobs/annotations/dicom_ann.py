@@ -1,14 +1,16 @@
 """Microscopy Bulk Simple Annotations (DICOM PS3.3 A.87, C.37.1): groups of shapes of one kind and one class.
 
 2D coordinates are column and row from the corner of the first pixel, of the total pixel matrix or of one frame of
-the referenced image; 3D ones are millimetres in the slide's coordinate system. Both need the headers of the scan,
-2D ones of the whole matrix only where they refer to another level than the first.
+the referenced image; 3D ones are millimetres in the slide's coordinate system. The headers of the scan say where
+these lie; without them, 2D ones of the whole matrix are taken for the first level's.
 """
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Iterator
+from io import SEEK_END
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -19,8 +21,11 @@ from pydicom.dataset import Dataset
 from jobs.annotations.dicom_slide import Slide
 from jobs.annotations.names import Notes
 from jobs.annotations.shape import NO_FACTS, Shape, malformed, rectangle, ring_of, words
+from jobs.dicom.length import walk
 from jobs.errors import BadInput
 from schemas.reasons import Reason
+
+logging.getLogger("pydicom").propagate = False  # its messages quote the data
 
 SOP_CLASS = "1.2.840.10008.5.1.4.1.1.91.1"
 """Microscopy Bulk Simple Annotations Storage."""
@@ -38,6 +43,9 @@ def open_ann(stream: BinaryIO) -> Dataset:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of pydicom on odd values, which it quotes
+            size = stream.seek(0, SEEK_END)
+            walk(stream, size)
+            stream.seek(0)
             found = pydicom.dcmread(stream, stop_before_pixels=True)
             if words(found.get("SOPClassUID")) != SOP_CLASS:
                 raise BadInput(Reason.UNKNOWN_FORMAT)
@@ -45,8 +53,6 @@ def open_ann(stream: BinaryIO) -> Dataset:
                 pass
     except BadInput:
         raise
-    except EOFError:
-        raise BadInput(Reason.TRUNCATED) from None
     except Exception:  # pydicom fails in many ways on broken files
         raise BadInput(Reason.UNREADABLE) from None
     return found
@@ -125,7 +131,10 @@ def _pieces(group: Dataset, coordinate_type: str) -> list[Points]:
     points = raw.astype(np.float64).reshape(-1, stored)
     if coordinate_type != "2D" and common is not None:
         points = np.column_stack([points, np.full(len(points), float(common))])
-    return _split(group, points, stored)
+    pieces = _split(group, points, stored)
+    if len(pieces) != int(group.get("NumberOfAnnotations", len(pieces))):
+        raise ValueError("not as many as stated")
+    return pieces
 
 
 def _split(group: Dataset, points: Points, stored: int) -> list[Points]:
@@ -142,14 +151,16 @@ def _split(group: Dataset, points: Points, stored: int) -> list[Points]:
 
 
 def _placed(found: Dataset, pieces: list[Points], slide: Slide | None) -> list[Points] | None:
-    """The same points in pixels of the scan's first level; None where the scan's headers are needed and missing."""
+    """The same points in pixels of the scan's first level; None where the scan's headers are needed and missing.
+
+    Those of a whole matrix are taken for the first level's where the image that they refer to is not at hand.
+    """
     if not pieces:
-        return pieces
-    if slide is None and found.AnnotationCoordinateType == "2D" and found.get("PixelOriginInterpretation") != "FRAME":
         return pieces
     place = None if slide is None else slide.place(found)
     if place is None:
-        return None
+        whole = found.AnnotationCoordinateType == "2D" and found.get("PixelOriginInterpretation") != "FRAME"
+        return pieces if whole else None
     ends = np.cumsum([len(piece) for piece in pieces])[:-1]
     return np.split(place(np.concatenate(pieces)), ends)
 

@@ -110,11 +110,11 @@ def open_text(text: str) -> Drawing:
     Raises:
         BadInput: no header names a point or a box.
     """
+    if table.layout_of(*table.open_table(text)[:2]):
+        return Drawing("table", table.read_table(text))
     if yolo.is_yolo(text):
         return Drawing("yolo", yolo.read_yolo(text))
-    if table.layout_of(*table.open_table(text)[:2]) is None:
-        raise BadInput(Reason.HEADER_MISSING)
-    return Drawing("table", table.read_table(text))
+    raise BadInput(Reason.HEADER_MISSING)
 
 
 def open_dicom(stream: BinaryIO, find_slide: FindSlide) -> Drawing:

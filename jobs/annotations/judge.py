@@ -3,47 +3,55 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
-from jobs.annotations.shape import Shape, shape_problem
+from jobs.annotations.shape import NO_FACTS, Shape, shape_problem
 from schemas.reasons import Reason
 
 UNKNOWN = (math.inf, math.inf)
 Key = tuple[object, ...]
 
 
-def judged(shapes: Iterable[Shape], size: tuple[int, int] | None = None) -> list[Shape]:
+def judged(
+    shapes: Iterable[Shape], size: tuple[int, int] | None = None, classes: Mapping[str, str] = NO_FACTS
+) -> list[Shape]:
     """The same shapes in pixels, with a reason where they are degenerate, outside, duplicate or unlabelled.
 
     Args:
         shapes: of one file.
         size: width and height of the scan, in pixels, where they are known.
+        classes: names of labels that are numbers.
     """
-    found = list(_judged(shapes, size))
-    labelled = any(shape.label for shape in found)
-    if labelled and not all(shape.label or shape.reason for shape in found):
-        found = [shape if shape.label or shape.reason else replace(shape, reason=Reason.UNLABELLED) for shape in found]
+    found = list(_judged(shapes, size, classes))
+    if any(shape.label for shape in found):
+        found = [_labelled(shape) for shape in found]
     return found
 
 
-def _judged(shapes: Iterable[Shape], size: tuple[int, int] | None) -> Iterator[Shape]:
+def _judged(shapes: Iterable[Shape], size: tuple[int, int] | None, classes: Mapping[str, str]) -> Iterator[Shape]:
     seen: set[Key] = set()
     for shape in shapes:
-        if not shape.reason and shape.unit == "fraction":
-            shape = scaled(shape, size)
-        if not shape.reason:
-            problem = shape_problem(shape.kind, shape.coordinates, *(size or UNKNOWN)) or _repeated(shape, seen)
-            if problem:
-                shape = replace(shape, reason=problem)
-        yield shape
+        changes: dict[str, Any] = {}
+        coordinates, reason = shape.coordinates, shape.reason
+        if shape.unit == "fraction" and not reason:
+            if size is None:
+                reason = Reason.PLACE_UNKNOWN
+            else:
+                coordinates = in_pixels(coordinates, *size)
+                changes = {"coordinates": coordinates, "unit": "px"}
+        reason = reason or shape_problem(shape.kind, coordinates, *(size or UNKNOWN)) or ""
+        reason = reason or (Reason.DUPLICATE_SHAPE if is_repeated(shape, seen) else "")
+        if reason != shape.reason:
+            changes["reason"] = reason
+        if shape.label in classes:
+            changes["label"] = classes[shape.label]
+        yield replace(shape, **changes) if changes else shape
 
 
-def scaled(shape: Shape, size: tuple[int, int] | None) -> Shape:
-    """A shape in fractions of its image, in pixels; with a reason where the size is not known."""
-    if size is None:
-        return replace(shape, reason=Reason.PLACE_UNKNOWN)
-    return replace(shape, coordinates=in_pixels(shape.coordinates, *size), unit="px")
+def _labelled(shape: Shape) -> Shape:
+    return shape if shape.label or shape.reason else replace(shape, reason=Reason.UNLABELLED)
 
 
 def in_pixels(coordinates: Iterable[float], width: float, height: float) -> tuple[float, ...]:
@@ -51,16 +59,10 @@ def in_pixels(coordinates: Iterable[float], width: float, height: float) -> tupl
     return tuple([value * (height if index % 2 else width) for index, value in enumerate(coordinates)])
 
 
-def repeats(shapes: Iterable[Shape]) -> Iterator[tuple[Shape, bool]]:
-    """Each shape, and whether the same one stands before it: alike in all but its id."""
-    seen: set[Key] = set()
-    for shape in shapes:
-        yield shape, not shape.reason and _repeated(shape, seen) is not None
-
-
-def _repeated(shape: Shape, seen: set[Key]) -> Reason | None:
+def is_repeated(shape: Shape, seen: set[Key]) -> bool:
+    """Whether a shape like it in all but its id was seen; it is added to those seen."""
     key = (shape.coordinates, shape.kind, shape.label, shape.annotator, shape.image, shape.facts.get("round"))
     if key in seen:
-        return Reason.DUPLICATE_SHAPE
+        return True
     seen.add(key)
-    return None
+    return False

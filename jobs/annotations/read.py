@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from jobs.annotations import yolo
@@ -44,10 +43,8 @@ def read_shapes(
         shapes = _of_scan(shapes, drawing.notes.images, scan)
     if size is None and any(shape.unit == "fraction" for shape in shapes):
         size = size_of(image) if image else size_beside(path)
-    if drawing.format == "yolo":
-        classes = yolo.class_names(path)
-        shapes = [replace(shape, label=classes.get(shape.label, shape.label)) for shape in shapes]
-    return judged(shapes, size)
+    classes = yolo.class_names(path) if drawing.format == "yolo" else {}
+    return judged(shapes, size, classes)
 
 
 def _of_scan(shapes: list[Shape], named: set[str], scan: str) -> list[Shape]:

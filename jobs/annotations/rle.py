@@ -1,7 +1,7 @@
 """Run-length masks of COCO: pixels column by column, runs of background and object in turn.
 
 Compressed counts are text: five bits a character from `0` on, the least first, bit 5 says that more follow;
-from the third count on, the difference to the count two before.
+from the fourth count on, the difference to the count two before.
 """
 
 from __future__ import annotations

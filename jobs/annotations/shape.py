@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -77,7 +78,7 @@ def words(value: object) -> str:
         return ""
     if isinstance(value, float) and value.is_integer():
         value = int(value)  # some tools write ids and classes as 1.0
-    return str(value).encode("utf-8", "replace").decode().strip()
+    return sys.intern(str(value).encode("utf-8", "replace").decode().strip())
 
 
 def bounds(coordinates: Sequence[float]) -> Box:
@@ -139,7 +140,7 @@ def _has_area(geometry_type: str, coordinates: Sequence[float]) -> bool:
 
 def _is_straight(ring: Sequence[float]) -> bool:
     """Whether all points lie on one line; a ring that crosses itself may have no area without that."""
-    x, y = ring[0::2], ring[1::2]
-    far = max(range(len(x)), key=lambda i: abs(x[i] - x[0]) + abs(y[i] - y[0]))
-    dx, dy = x[far] - x[0], y[far] - y[0]
-    return all(dx * (b - y[0]) == dy * (a - x[0]) for a, b in zip(x, y, strict=True))
+    points = list(zip(ring[0::2], ring[1::2], strict=True))
+    x, y = points[0]
+    dx, dy = next(((a - x, b - y) for a, b in points if (a, b) != (x, y)), (0.0, 0.0))
+    return all(dx * (b - y) == dy * (a - x) for a, b in points)

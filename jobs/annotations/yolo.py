@@ -29,9 +29,8 @@ _MOST_BYTES = 1 << 20
 
 
 def is_yolo(text: str) -> bool:
-    """Whether at least half of the first lines are a class number and fractions."""
-    lines = list(islice((line for line in _lines(text) if line.strip()), _LOOKED_AT))
-    return bool(lines) and 2 * sum(_is_line(line) for line in lines) >= len(lines)
+    """Whether one of the first lines is a class number and fractions."""
+    return any(_is_line(line) for line in islice((line for line in _lines(text) if line.strip()), _LOOKED_AT))
 
 
 def _lines(text: str) -> Iterator[str]:

@@ -10,9 +10,9 @@ from typing import BinaryIO
 import pydicom
 from pydicom.dataset import Dataset
 
+from jobs.dicom.length import check_length, walk
 from jobs.errors import BadInput
 from jobs.ingest.content import NOBODY, Content, Identity, Place
-from jobs.ingest.dicom_length import check_length, walk
 from schemas.reasons import Reason
 
 logging.getLogger("pydicom").propagate = False  # its messages quote the data
