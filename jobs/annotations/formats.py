@@ -117,7 +117,7 @@ def open_text(text: str) -> Drawing:
     raise BadInput(Reason.HEADER_MISSING)
 
 
-def open_dicom(stream: BinaryIO, find_slide: FindSlide) -> Drawing:
+def open_dicom(stream: BinaryIO, find_slide: FindSlide = lambda: None) -> Drawing:
     """Open DICOM annotations.
 
     Raises:
