@@ -92,13 +92,15 @@ def json_format(text: str) -> str:
         first = next(Elements(text, start), None)
         return "geojson" if geojson.is_feature(first) else "coco" if coco.is_result(first) else ""
     seen = set()
-    for name, value in members(text, ("features", *coco.LISTS)):
+    for name, value in members(text, ("features", *coco.LISTS), to_end=False):
         if name == "resourceType":
             return ""
         if name == "type" and value in ("FeatureCollection", "Feature"):
             return "geojson"
         if isinstance(value, Elements):
             seen.add(name)
+        if name == "annotations" and isinstance(value, Elements) and coco.is_result(next(value, None)):
+            return "coco"
         if "annotations" in seen and len(seen & set(coco.LISTS)) > 1:
             return "coco"
     return ""

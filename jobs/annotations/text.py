@@ -74,12 +74,13 @@ class Elements:
         return value
 
 
-def members(text: str, lists: Collection[str]) -> Iterator[tuple[str, Any]]:
+def members(text: str, lists: Collection[str], *, to_end: bool = True) -> Iterator[tuple[str, Any]]:
     """Name and value of each member of the JSON object that the text begins with.
 
     Args:
         text: the text.
         lists: names of members of which a list comes as `Elements`, not read yet.
+        to_end: whether nothing may follow the object.
 
     Raises:
         BadInput: the text ends too early, or is no JSON.
@@ -106,7 +107,8 @@ def members(text: str, lists: Collection[str]) -> Iterator[tuple[str, Any]]:
         at = skip(text, at)
         more = _goes_on(text, at, "}")
         at = skip(text, at + 1)
-    check_end(text, at)
+    if to_end:
+        check_end(text, at)
 
 
 def check_end(text: str, at: int) -> None:

@@ -263,3 +263,20 @@ class TestAsap:
             ("line", (1, 2, 9, 9), "BLA", Reason.BOX_WITHOUT_AREA),
         ]
         assert [shape.reason for shape in found[6:]] == [Reason.MALFORMED_RECORD] * 4
+
+
+class TestJson:
+    @pytest.mark.parametrize(
+        ("text", "count"),
+        [
+            ('{"features": [], "a": {"b": [1]}, "type": "FeatureCollection"}', 0),
+            ('{"type": "Feature", "geometry": {"type": "Point", "coordinates": [1, 2]}}', 1),
+            ('{"geometry": {"type": "Point", "coordinates": [1, 2]}, "type": "Feature"}\n', 1),
+            (' [ {"type": "Feature"} , 7 ] ', 2),
+            ('{"annotations": [ ], "categories": []}', 0),
+            ('{"annotations": [{"image_id": 1, "bbox": [1, 2, 3, 4]}]}', 1),
+            ('{"images": [], "annotations": [5], "x": 1}', 1),
+        ],
+    )
+    def test_members_in_any_order(self, read, text, count):
+        assert len(read(text)) == count
