@@ -32,6 +32,7 @@ def judged(
 
 def _judged(shapes: Iterable[Shape], size: tuple[int, int] | None, classes: Mapping[str, str]) -> Iterator[Shape]:
     seen: set[Key] = set()
+    ids: set[str] = set()
     for shape in shapes:
         changes: dict[str, Any] = {}
         coordinates, reason = shape.coordinates, shape.reason
@@ -45,6 +46,9 @@ def _judged(shapes: Iterable[Shape], size: tuple[int, int] | None, classes: Mapp
         reason = reason or (Reason.DUPLICATE_SHAPE if is_repeated(shape, seen) else "")
         if reason != shape.reason:
             changes["reason"] = reason
+        if shape.annotation in ids:
+            changes["annotation"] = f"{shape.annotation}#{shape.position}"
+        ids.add(shape.annotation)
         if shape.label in classes:
             changes["label"] = classes[shape.label]
         yield replace(shape, **changes) if changes else shape

@@ -6,7 +6,6 @@ import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, cast
 
 from schemas.reasons import Reason
@@ -19,7 +18,7 @@ LEAST_SIDE = 1.0
 Pascal VOC counts the last pixel as inside, so a click without a drag (xmin = xmax) comes as a box of one
 pixel; corners in the wrong order come as a side of zero or less. No cell is one pixel wide.
 """
-NO_FACTS: Mapping[str, Any] = MappingProxyType({})
+NO_FACTS: Mapping[str, Any] = {}
 _NOWHERE: Box = (math.nan, math.nan, math.nan, math.nan)
 
 
@@ -28,7 +27,7 @@ class Shape:
     """One shape of an annotation file."""
 
     annotation: str
-    """Its id in the file, or its position where the file gives none."""
+    """Its id in the file, else its position; an id that stood before has its position behind it."""
     kind: str
     """`point`, `box` (x0, y0, x1, y1, half-open), `polygon` (not closed twice), or `line`, which has no area."""
     coordinates: tuple[float, ...]

@@ -25,11 +25,12 @@ CORNERS = (
     ("xtl", "ytl", "xbr", "ybr"),
 )
 """Left, top, right and bottom side of a box."""
-CENTRES = (
-    *((x, y, w, h) for x, y in (("xcenter", "ycenter"), ("xcentre", "ycentre")) for w, h in (("width", "height"),)),
-    *((x, y, "width", "height") for x, y in (("centerx", "centery"), ("centrex", "centrey"), ("cx", "cy"))),
-    *((x, y, "w", "h") for x, y in (("xcenter", "ycenter"), ("centerx", "centery"), ("cx", "cy"), ("xc", "yc"))),
+MIDDLES = (
+    *(("xcenter", "ycenter"), ("xcentre", "ycentre"), ("centerx", "centery"), ("centrex", "centrey")),
+    *(("cx", "cy"), ("xc", "yc")),
 )
+"""Centre of a box."""
+CENTRES = tuple((*middle, *size) for middle in MIDDLES for size in (("width", "height"), ("w", "h")))
 """Centre, width and height of a box."""
 SIZES = (
     ("x", "y", "width", "height"),
@@ -43,8 +44,8 @@ SIZES = (
 """Left and top side, width and height of a box."""
 POINTS = (
     ("x", "y"),
-    *(("xcenter", "ycenter"), ("xcentre", "ycentre"), ("centerx", "centery"), ("centrex", "centrey")),
-    *(("cx", "cy"), ("centroidx", "centroidy"), ("xcoord", "ycoord"), ("xcoordinate", "ycoordinate")),
+    *MIDDLES,
+    *(("centroidx", "centroidy"), ("xcoord", "ycoord"), ("xcoordinate", "ycoordinate")),
 )
 """A point."""
 IMAGES = ("image", "filename", "imagename", "scan", "imagefile", "imagepath", "slide", "slidename", "file", "imageid")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 
 import pytest
 from hypothesis import given
@@ -263,6 +264,12 @@ class TestAsap:
             ("line", (1, 2, 9, 9), "BLA", Reason.BOX_WITHOUT_AREA),
         ]
         assert [shape.reason for shape in found[6:]] == [Reason.MALFORMED_RECORD] * 4
+
+
+def test_an_id_that_comes_again_is_told_apart(read):
+    found = read("id,x,y\na,1,2\na,3,4\n,5,6\n")
+    assert [shape.annotation for shape in found] == ["a", "a#1", "2"]
+    assert pickle.loads(pickle.dumps(found)) == found
 
 
 class TestJson:
