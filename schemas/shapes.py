@@ -1,4 +1,4 @@
-"""One row an examiner's shape as it came, in level-0 pixels."""
+"""One row an examiner's shape as it came, in level-0 pixels or fractions of its scan."""
 
 from __future__ import annotations
 
@@ -20,8 +20,14 @@ SHAPES = Table(
         Column(
             "coordinates",
             "array<double>",
-            "x and y in turn: level-0 pixels, origin at the first pixel’s corner.",
-            unit="px",
+            "x and y in turn, in `unit`; origin at the first level’s first pixel’s corner.",
+        ),
+        Column(
+            "unit",
+            "string",
+            "What the coordinates count: pixels, or fractions of the scan’s width and height; null: pixels.",
+            nullable=True,
+            values=("px", "fraction"),
         ),
         Column("label_raw", "string", "The label as written.", nullable=True),
         Column("examiner", "string", "Who drew it.", privacy=Privacy.DIRECT),

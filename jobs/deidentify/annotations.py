@@ -2,54 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from jobs.annotations.judge import in_pixels
+from jobs.annotations.shape import center, shape_problem
 from jobs.errors import BadInput
 from jobs.pseudonyms import Pseudonyms
 from jobs.vocabulary import Vocabulary
 from schemas.reasons import Reason
-
-LEAST_SIDE = 1.0
-"""A box or polygon that is no wider or no higher than this, in pixels, has no area.
-
-Pascal VOC counts the last pixel as inside, so a click without a drag (xmin = xmax) comes as a box of one
-pixel; corners in the wrong order come as a side of zero or less. No cell is one pixel wide.
-"""
-
-
-def bounds(coordinates: Sequence[float]) -> tuple[float, float, float, float]:
-    """Least x, least y, largest x, largest y of x and y in turn."""
-    x, y = coordinates[0::2], coordinates[1::2]
-    return min(x), min(y), max(x), max(y)
-
-
-def center(coordinates: Sequence[float]) -> tuple[float, float]:
-    """Centre of the bounding box, in pixels."""
-    x0, y0, x1, y1 = bounds(coordinates)
-    return (x0 + x1) / 2, (y0 + y1) / 2
-
-
-def shape_problem(geometry_type: str, coordinates: Sequence[float], width: float, height: float) -> Reason | None:
-    """Why a shape cannot be used on a scan, or None.
-
-    Args:
-        geometry_type: `point`, `box` (x0, y0, x1, y1, half-open) or `polygon`.
-        coordinates: x and y in turn, in level-0 pixels.
-        width: of the scan, in pixels.
-        height: of the scan, in pixels.
-    """
-    if geometry_type == "box":
-        x0, y0, x1, y1 = coordinates
-        if x1 - x0 <= LEAST_SIDE or y1 - y0 <= LEAST_SIDE:
-            return Reason.BOX_WITHOUT_AREA
-    elif geometry_type == "polygon":
-        x0, y0, x1, y1 = bounds(coordinates)
-        if len(coordinates) < 6 or x1 - x0 <= LEAST_SIDE or y1 - y0 <= LEAST_SIDE:
-            return Reason.BOX_WITHOUT_AREA
-    x, y = center(coordinates)
-    return None if 0 <= x < width and 0 <= y < height else Reason.OUTSIDE_SCAN
 
 
 def clean_shape(shape: Mapping[str, Any], pseudonyms: Pseudonyms, vocabulary: Vocabulary) -> dict[str, Any]:
@@ -64,6 +26,8 @@ def clean_shape(shape: Mapping[str, Any], pseudonyms: Pseudonyms, vocabulary: Vo
         BadInput: the shape has no area, lies outside its scan, or its label is unknown.
     """
     coordinates = [float(value) for value in shape["coordinates"]]
+    if shape.get("unit") == "fraction":
+        coordinates = list(in_pixels(coordinates, shape["width_px"], shape["height_px"]))
     problem = shape_problem(shape["geometry_type"], coordinates, shape["width_px"], shape["height_px"])
     if problem:
         raise BadInput(problem)

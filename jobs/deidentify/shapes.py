@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from pyspark.sql import Column as SparkColumn
     from pyspark.sql import DataFrame
 
+Drawn = tuple[object, ...]
+"""All that makes two shapes of a file the same."""
+
 SHAPES_SCHEMA = ddl(
     {
         "source_key": "string",
@@ -86,10 +89,13 @@ def scan_places(lake: Lake, images: DataFrame, withdrawn: DataFrame) -> DataFram
 def clean_file(file: Row, pseudonyms: Pseudonyms, known: dict[str, Vocabulary]) -> Row:
     """All shapes of one file, cleaned or held back."""
     annotations, held = [], []
+    seen: set[Drawn] = set()
     for shape in file["shapes"] or []:
         shape = {**shape, "path": file["path"], "source": file["source"]}
         try:
-            annotations.append(_clean_one(shape, pseudonyms, known[file["source"]]))
+            row = _clean_one(shape, pseudonyms, known[file["source"]])
+            _only_once(row, seen)
+            annotations.append(row)
         except BadInput as problem:
             unit = f"{file['path']}#{shape['position']}"
             held.append(held_row("annotation", unit, file["source"], file["delivery"], problem.reason))
@@ -108,6 +114,15 @@ def _clean_one(shape: Row, pseudonyms: Pseudonyms, vocabulary: Vocabulary) -> Ro
     if shape["width_px"] is None:
         raise BadInput(Reason.SCAN_MISSING)
     return clean_shape(shape, pseudonyms, vocabulary)
+
+
+def _only_once(row: Row, seen: set[Drawn]) -> None:
+    """Refuse a shape that stands before in its file; the same one in another round or by another person is a vote."""
+    names = ("scan_id", "geometry_type", "label_code", "examiner_key", "round")
+    drawn = (*(row[name] for name in names), tuple(row["coordinates"]))
+    if drawn in seen:
+        raise BadInput(Reason.DUPLICATE_SHAPE)
+    seen.add(drawn)
 
 
 def _none(*names: str) -> list[SparkColumn]:

@@ -15,6 +15,9 @@ from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO
 
+from jobs.annotations.formats import json_format
+from jobs.annotations.names import stem
+from jobs.annotations.text import UTF16, decode
 from jobs.errors import BadInput, HemalakeError
 from jobs.settings import Source
 from schemas.reasons import Reason
@@ -26,8 +29,6 @@ NOBODY: Identity = ("", "")
 """Stands where an identifier is of staff or of a device, or where the file does not say whose it is."""
 
 HEAD_BYTES = 4096
-IMAGE_SUFFIXES = frozenset((".dcm", ".svs", ".tif", ".tiff", ".jpg", ".jpeg", ".png", ".bmp", ".ndpi", ".mrxs", ".scn"))
-_TEXT_SUFFIXES = frozenset((".geojson", ".json", ".xml", ".txt", ".csv"))
 _FIELDS = ("jpeg", "png", "bmp")
 _LEAST_COMMENT = 8
 """Letters; a shorter comment is a word that may stand anywhere, and is not searched for."""
@@ -156,16 +157,6 @@ class Content:
 _TITLES = frozenset(("dr", "prof", "med", "mr", "mrs", "ms", "miss", "herr", "frau", "hr", "fr", "phd", "md", "doz"))
 
 
-def stem(name: str) -> str:
-    """The last part of a path without the suffixes of image and annotation files, in Unicode's form C."""
-    last = PurePosixPath(unicodedata.normalize("NFC", name.strip()).replace("\\", "/")).name
-    for suffixes in (_TEXT_SUFFIXES, IMAGE_SUFFIXES):
-        path = PurePosixPath(last)
-        if path.suffix.lower() in suffixes:
-            last = path.stem
-    return last
-
-
 def parse_time(text: object) -> datetime | None:
     """Read an ISO 8601 time as UTC; one without a zone is taken for UTC. None where it is no time."""
     try:
@@ -184,8 +175,8 @@ def sniff(head: bytes) -> str:
             return family
     if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADERS:
         return "bmp"
-    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return "text"
+    if head[:2] in UTF16:
+        head = decode(head).encode("utf-8", "replace")
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if any(byte < 9 or 13 < byte < 32 for byte in text):
         return "binary"
@@ -237,13 +228,17 @@ def _read(content: Content, place: Place, stream: BinaryIO, size: int, source: S
         from jobs.ingest import scans
 
         scans.READERS[family](content, place, stream, size)
+        if content.role == "annotations":
+            from jobs.ingest import annotations
+
+            annotations.read_dicom(content, place, stream, source)
 
 
 def _read_text(content: Content, place: Place, data: bytes, family: str, source: Source) -> None:
     from jobs.ingest import annotations, records
 
     if family == "xml":
-        annotations.read_voc(content, place, data, source)
+        annotations.read_xml(content, place, data, source)
     elif place.path.lower().endswith(".ndjson"):
         records.read_ndjson(content, place, data)
     elif family == "json":
@@ -251,50 +246,38 @@ def _read_text(content: Content, place: Place, data: bytes, family: str, source:
     elif annotations.is_points_file(place, source):
         annotations.read_points(content, place, decode(data), source)
     else:
-        _read_csv(content, place, decode(data), source)
+        _read_table(content, place, decode(data), source)
 
 
 def _read_json(content: Content, place: Place, data: bytes, source: Source) -> None:
     from jobs.ingest import annotations, records
 
-    text = decode(data).strip()
+    text = decode(data)
+    if json_format(text):
+        return annotations.read_json(content, place, text, source)
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:
         if error.msg == "Extra data":
             return records.read_ndjson(content, place, data)
-        cut = error.pos >= len(text) or error.msg.startswith("Unterminated")
+        cut = error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated")
         raise BadInput(Reason.TRUNCATED if cut else Reason.UNREADABLE) from None
-    features = annotations.features_of(value)
-    if features is None:
-        return records.read_json(content, place, value)
-    annotations.read_geojson(content, place, features, source)
+    records.read_json(content, place, value)
 
 
-def _read_csv(content: Content, place: Place, text: str, source: Source) -> None:
+def _read_table(content: Content, place: Place, text: str, source: Source) -> None:
     from jobs.ingest import annotations, records
 
-    header, rows = records.split_csv(text)
+    header = records.header_of(text)
+    is_csv = place.path.lower().endswith(".csv")
     content.media_type = "text/csv"
     if records.is_scan_sheet(header):
-        records.read_scan_sheet(content, place, rows, source)
-    elif annotations.is_shape_table(header):
-        annotations.read_table(content, header, rows, source)
-    elif records.is_laboratory(header, source):
-        records.read_laboratory(content, rows, source)
+        records.read_scan_sheet(content, place, records.split_csv(text)[1], source)
+    elif records.is_laboratory(header, source) and not annotations.is_shape_table(header):
+        records.read_laboratory(content, records.split_csv(text)[1], source)
     else:
-        content.media_type = "text/csv" if place.path.lower().endswith(".csv") else "text/plain"
-        raise BadInput(Reason.UNKNOWN_FORMAT)
-
-
-def decode(data: bytes) -> str:
-    """Text in UTF-8 or UTF-16 (by its mark), else in Windows-1252, which older laboratory systems write."""
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return data.decode("utf-16", errors="replace")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("cp1252", errors="replace")
+        content.media_type = "text/csv" if is_csv else "text/plain"
+        annotations.read_text(content, place, text, source)
 
 
 _TEXT_FAMILIES = ("json", "xml", "text")

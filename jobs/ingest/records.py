@@ -275,6 +275,16 @@ def split_csv(text: str) -> tuple[list[str], list[Row]]:
     return header, rows
 
 
+def header_of(text: str) -> list[str]:
+    """Names of the columns, as `split_csv` gives them.
+
+    Raises:
+        BadInput: not readable as CSV.
+    """
+    lines = (line for line in text.splitlines() if line.strip())
+    return split_csv(next(lines, ""))[0]
+
+
 def is_scan_sheet(header: Sequence[str]) -> bool:
     """Whether a CSV says which file shows which specimen."""
     return {"file", "specimen"} <= set(header)

@@ -10,9 +10,10 @@ from typing import BinaryIO
 import pydicom
 from pydicom.dataset import Dataset
 
+from jobs.annotations.dicom_ann import SOP_CLASS
+from jobs.dicom.length import check_length, walk
 from jobs.errors import BadInput
 from jobs.ingest.content import NOBODY, Content, Identity, Place
-from jobs.ingest.dicom_length import check_length, walk
 from schemas.reasons import Reason
 
 logging.getLogger("pydicom").propagate = False  # its messages quote the data
@@ -43,8 +44,10 @@ _PATIENT_VALUES = {
 def read_dicom(content: Content, place: Place, stream: BinaryIO, size: int) -> None:
     """Read the header of a DICOM file; labels and overviews are images too: de-identification holds them.
 
+    Of annotations, the shapes are read elsewhere.
+
     Raises:
-        BadInput: not readable, cut off, or no visible-light image.
+        BadInput: not readable, cut off, or neither a visible-light image nor annotations.
     """
     stream.seek(0)
     try:
@@ -56,6 +59,8 @@ def read_dicom(content: Content, place: Place, stream: BinaryIO, size: int) -> N
         walk(stream, size)
         raise BadInput(Reason.UNREADABLE) from None
     pixels = walk(stream, size)
+    if content.role == "annotations":
+        return
     if content.role != "image":
         raise BadInput(Reason.UNKNOWN_FORMAT)
     check_length(header, *pixels)
@@ -63,10 +68,11 @@ def read_dicom(content: Content, place: Place, stream: BinaryIO, size: int) -> N
 
 def _dicom_facts(content: Content, place: Place, header: Dataset) -> None:
     kind = _text(header, "SOPClassUID") or _text(header.file_meta, "MediaStorageSOPClassUID")
-    content.role = "image" if kind.startswith(MICROSCOPY) else "other"
-    content.scan_name = _text(header, "ContainerIdentifier") or place.stem
-    series = _text(header, "SeriesInstanceUID")
-    content.scan_ref = f"dicom:{series}" if series else f"file:{place.path}"
+    content.role = "image" if kind.startswith(MICROSCOPY) else "annotations" if kind == SOP_CLASS else "other"
+    if content.role == "image":
+        content.scan_name = _text(header, "ContainerIdentifier") or place.stem
+        series = _text(header, "SeriesInstanceUID")
+        content.scan_ref = f"dicom:{series}" if series else f"file:{place.path}"
     default = f"dicom:{place.source}"
     patient = _patient_of(header, default) or NOBODY
     if all(patient):

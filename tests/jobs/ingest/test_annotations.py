@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.ingest.annotations import area
+from jobs.annotations.shape import area
 from jobs.settings import Points, Source
 from schemas.reasons import Reason
 
@@ -41,6 +41,7 @@ def test_geojson_says_what_who_when(read):
             "scan_name": "S-1",
             "geometry_type": "polygon",
             "coordinates": [0, 0, 10, 0, 10, 10, 0, 10],
+            "unit": "px",
             "label_raw": "NGS",
             "examiner": "Dr. Aino Lehtonen",
             "annotator_kind": "human",
