@@ -288,13 +288,17 @@ class Lake:
 
     def _check_version(self, table: Table) -> None:
         log = self._log(table)
-        version = int(log.metadata().configuration.get(delta.CONTRACT_PROPERTY, "1"))
+        told = log.metadata().configuration
+        version = int(told.get(delta.CONTRACT_PROPERTY, "1"))
         if version > table.version:
             raise LakeTooNew(
                 f"{table.full_name} is of contract version {version}, but this HemaLake knows {table.version}. "
                 "Install the version that wrote the lake, or a later one."
             )
-        delta.add_columns(self.spark, self.uri(table), table, {field.name for field in log.schema().fields})
+        have = {field.name: field.nullable for field in log.schema().fields}
+        prefix = "delta.constraints."
+        checks = {name.removeprefix(prefix): sql for name, sql in told.items() if name.startswith(prefix)}
+        delta.widen(self.spark, self.uri(table), table, have, checks)
 
     def _note(self, table: Table, work: Work) -> dict[str, Any]:
         """What the commit of a ledger says of the stage's progress; empty for other tables."""

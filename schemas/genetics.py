@@ -13,7 +13,7 @@ GENETICS = Table(
     own_columns=(
         Column("finding_id", "string", "Keyed HMAC of the record.", privacy=Privacy.PSEUDONYM),
         Column("patient_key", "string", "Whose it is.", privacy=Privacy.PSEUDONYM),
-        Column("gene", "string", "Gene symbol (HGNC)."),
+        Column("gene", "string", "Gene symbol (HGNC).", nullable=True),
         Column(
             "result",
             "string",
@@ -22,5 +22,14 @@ GENETICS = Table(
             values=("positive", "negative", "not tested"),
         ),
         Column("tested", "date", "When it was tested, shifted.", nullable=True, privacy=Privacy.QUASI),
+        *(
+            Column(name, "string", said, nullable=True, privacy=Privacy.SENSITIVE)
+            for name, said in (
+                ("coding_change", "The change of coding DNA, in HGVS."),
+                ("genomic_change", "The change of genomic DNA, in HGVS."),
+                ("protein_change", "The change of protein, in HGVS."),
+                ("karyotype", "The chromosomes, in ISCN."),
+            )
+        ),
     ),
 )

@@ -73,6 +73,7 @@ DEIDENTIFY = Stage(
     ),
     unit="file, record and annotation",
     settings=("sources",),
+    version="2",
 )
 CROP = Stage(
     name="crop",

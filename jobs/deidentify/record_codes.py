@@ -14,6 +14,7 @@ from importlib import resources
 from stdnum import luhn, verhoeff
 
 LOINC = "http://loinc.org"
+SNOMED = "http://snomed.info/sct"
 UCUM = "http://unitsofmeasure.org"
 
 _LOINC = re.compile(r"[1-9]\d{0,5}-\d")
@@ -41,12 +42,16 @@ def is_loinc(code: str) -> bool:
     return bool(_LOINC.fullmatch(code) and luhn.is_valid(code.replace("-", "")))
 
 
+def is_snomed(code: str) -> bool:
+    """Whether a code has the form of a SNOMED CT concept (SCTID: partition 00 or 10) and its check digit (Verhoeff)."""
+    return bool(_SNOMED_CONCEPT.fullmatch(code) and verhoeff.is_valid(code))
+
+
 def is_diagnosis(system: str, code: str) -> bool:
-    """Whether a code has the form of a listed code system; for SNOMED CT, that of a concept with its check digit
-    (SCTID: partition 00 or 10, Verhoeff)."""
+    """Whether a code has the form of a listed code system, and its check digit where it has one."""
     kind = codes("diagnosis system").get(system, {}).get("becomes")
     if kind == "SNOMED CT":
-        return bool(_SNOMED_CONCEPT.fullmatch(code) and verhoeff.is_valid(code))
+        return is_snomed(code)
     form = {"ICD-10": _ICD_10, "ICD-O-3": _ICD_O_3}.get(kind or "")
     return bool(form and form.fullmatch(code))
 

@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any
 
 from jobs.deidentify.record_codes import LOINC, codes, is_loinc, table
+from jobs.deidentify.record_results import parts, result_of
 from jobs.deidentify.record_values import coded, codings, items
 
 NOT_LISTED = "not on the list of allowed elements"
@@ -55,9 +56,8 @@ def _observation(body: Mapping[str, Any]) -> str:
     if GENETICS in observed:
         return "Observation[genetics]"
     expected = "dataAbsentReason" not in body and any(code in codes("measurement") for code in observed)
-    parts = any("valueQuantity" in part for part in items(body.get("component")))
-    measured = "valueQuantity" in body or parts or expected
-    return "Observation[measurement]" if observed and measured else "Observation[other]"
+    told = any("valueQuantity" in part or result_of(part, body) for part, _ in parts(body))
+    return "Observation[measurement]" if observed and (told or expected) else "Observation[other]"
 
 
 def _is_void(body: Mapping[str, Any]) -> bool:
