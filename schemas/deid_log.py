@@ -22,7 +22,7 @@ DEID_LOG = Table(
             "action",
             "string",
             "What was done.",
-            values=("removed", "emptied", "replaced", "shifted", "generalised", "kept"),
+            values=("removed", "emptied", "replaced", "shifted", "generalised", "cleaned", "kept"),
         ),
         Column("rule", "string", "The rule that says so."),
         Column("code", "string", "Its code in PS3.15 Table E.1-1, where it has one.", nullable=True),

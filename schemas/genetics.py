@@ -31,5 +31,12 @@ GENETICS = Table(
                 ("karyotype", "The chromosomes, in ISCN."),
             )
         ),
+        Column(
+            "note",
+            "string",
+            "Free text on the finding, if the settings keep it, cleaned.",
+            nullable=True,
+            privacy=Privacy.SENSITIVE,
+        ),
     ),
 )

@@ -35,5 +35,12 @@ MEASUREMENTS = Table(
         Column("interpretation", "string", "Code of HL7 v3 ObservationInterpretation.", nullable=True),
         Column("reference_low", "double", "Lower limit of what is normal, in the unit of the value.", nullable=True),
         Column("reference_high", "double", "Upper limit of what is normal, in the unit of the value.", nullable=True),
+        Column(
+            "note",
+            "string",
+            "Free text on the value, if the settings keep it, cleaned.",
+            nullable=True,
+            privacy=Privacy.SENSITIVE,
+        ),
     ),
 )

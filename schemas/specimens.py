@@ -21,5 +21,12 @@ SPECIMENS = Table(
             nullable=True,
             privacy=Privacy.QUASI,
         ),
+        Column(
+            "note",
+            "string",
+            "Free text on the specimen, if the settings keep it, cleaned.",
+            nullable=True,
+            privacy=Privacy.SENSITIVE,
+        ),
     ),
 )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from jobs.deidentify.free_text import scrub
 from jobs.deidentify.record_rules import Decision
-from jobs.deidentify.record_values import age
+from jobs.deidentify.record_values import age, items
 from jobs.pseudonyms import Pseudonyms
 from schemas.reasons import Reason
 
@@ -45,8 +46,17 @@ class CleanedRecords:
 class Case:
     """What is gathered about one patient while the records pass by."""
 
-    def __init__(self, patient_id: str, pseudonyms: Pseudonyms, materials: Mapping[str, str]) -> None:
-        self.pseudonyms, self.materials = pseudonyms, materials
+    def __init__(
+        self,
+        patient_id: str,
+        pseudonyms: Pseudonyms,
+        materials: Mapping[str, str],
+        *,
+        texts: Mapping[str, Collection[str]],
+        known: Collection[str],
+    ) -> None:
+        self.pseudonyms, self.materials, self.texts = pseudonyms, materials, texts
+        self._known = known
         self.key = pseudonyms.key_for("patient", patient_id)
         self.days = timedelta(days=pseudonyms.shift_days(patient_id))
         self.sex: str | None = None
@@ -77,6 +87,11 @@ class Case:
     def shifted_date(self, moment: datetime | None) -> date | None:
         """The day by the patient's days."""
         return None if moment is None else self.shifted(moment).date()
+
+    def note(self, body: Mapping[str, Any]) -> str | None:
+        """The free text that the rules let through, without what identifies anybody."""
+        said = [item.get("text") for item in items(body.get("note"))] + [body.get("comment")]
+        return "\n".join(scrub(text, self._known) for text in said if isinstance(text, str) and text.strip()) or None
 
     def id_of(self, kind: str, record: Record, *part: str) -> str:
         """The key of a record, or of a part of it."""

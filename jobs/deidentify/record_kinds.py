@@ -43,6 +43,8 @@ def _specimen(case: Case, record: Record, body: Mapping[str, Any]) -> None:
     row = _specimen_row(case, record.source, number.strip())
     if kinds:
         row["material"] = known or "other"
+    if note := case.note(body):
+        row["note"] = note
     if taken:
         row["collected"] = case.shifted(taken)
         case.collected.append(taken)
@@ -58,7 +60,7 @@ def _scan(case: Case, record: Record, body: Mapping[str, Any]) -> None:
 
 def _specimen_row(case: Case, source: str, number: str) -> dict[str, Any]:
     key = case.pseudonyms.key_for("specimen", source, number)
-    empty = {"specimen_id": key, "patient_key": case.key, "material": None, "collected": None}
+    empty = {"specimen_id": key, "patient_key": case.key, "material": None, "collected": None, "note": None}
     return case.specimens.setdefault(key, {**empty, "material": case.materials.get(source) or None})
 
 
@@ -69,7 +71,7 @@ def _condition(case: Case, record: Record, body: Mapping[str, Any]) -> None:
         raise BadInput(Reason.MALFORMED_RECORD)
     system, code = min(found, key=lambda pair: systems.index(pair[0]))
     onset = case.shifted_date(start(body, "onset"))
-    row = {"diagnosis_id": case.id_of("diagnosis", record), "patient_key": case.key}
+    row = {"diagnosis_id": case.id_of("diagnosis", record), "patient_key": case.key, "note": case.note(body)}
     case.rows["diagnoses"].append({**row, "system": system, "code": code, "onset": onset})
 
 
@@ -84,7 +86,7 @@ def _genetics(case: Case, record: Record, body: Mapping[str, Any]) -> None:
     if not (gene or any(named.values())) or len(results) != 1:
         raise BadInput(Reason.MALFORMED_RECORD)
     tested = case.shifted_date(start(body, "effective"))
-    row = {"finding_id": case.id_of("genetics", record), "patient_key": case.key}
+    row = {"finding_id": case.id_of("genetics", record), "patient_key": case.key, "note": case.note(body)}
     case.rows["genetics"].append({**row, "gene": gene, "result": results.pop(), "tested": tested, **named})
 
 

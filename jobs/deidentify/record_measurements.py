@@ -36,7 +36,8 @@ def measurement(case: Case, record: Record, body: Mapping[str, Any]) -> None:
     """
     taken = start(body, "effective")
     found = [(part, at, result_of(part, body)) for part, at in parts(body)]
-    rows = [_observed(case, record, part, result, taken, at) for part, at, result in found if result]
+    note = case.note(body)
+    rows = [_observed(case, record, part, result, taken, at) | {"note": note} for part, at, result in found if result]
     if not rows:
         raise BadInput(Reason.MALFORMED_RECORD)
     case.rows["measurements"].extend(rows)
@@ -58,7 +59,8 @@ def laboratory(case: Case, record: Record, body: Mapping[str, Any]) -> None:
     limits = (read_text(body.get("reference_low")), read_text(body.get("reference_high")))
     row |= _limits(limits if any(limits) else reference_range(body.get("reference_range")), found.unit)
     flag = str(body.get("interpretation") or body.get("flag") or "").upper()
-    case.rows["measurements"].append(row | {"interpretation": flag if flag in codes("interpretation") else None})
+    told = flag if flag in codes("interpretation") else None
+    case.rows["measurements"].append(row | {"interpretation": told, "note": case.note(body)})
 
 
 def _observed(

@@ -144,6 +144,7 @@ def test_a_specimen():
         "patient_key": SECRETS.key_for("patient", "P"),
         "material": "bone marrow",
         "collected": moved,
+        "note": None,
     }
     other = {**SPECIMEN, "type": {"coding": [{"system": "x", "code": "119361006"}]}}
     assert one("specimens", other)["material"] == "other"
@@ -303,7 +304,7 @@ def test_the_log_counts_elements_and_holds_no_value():
     log = {row["attribute_path"]: (row["action"], row["occurrences"]) for row in found.tables["deid_log"]}
     assert log["Patient.name"] == ("removed", 2)
     assert log["Patient.birthDate"] == ("generalised", 2)
-    assert log["Specimen.note"] == ("removed", 1)
+    assert log["Specimen.note.text"] == ("removed", 1)
     assert log["Specimen.accessionIdentifier.value"] == ("replaced", 1)
     text = json.dumps(found.tables, default=str)
     for value in ("Aino", "Mäkelä", "p1", "B24-17", "1952-10-13", "2024-03-01"):
