@@ -23,5 +23,6 @@ DIAGNOSES = Table(
             nullable=True,
             privacy=Privacy.SENSITIVE,
         ),
+        Column("staff_key", "string", "Keyed HMAC of who recorded it.", nullable=True, privacy=Privacy.PSEUDONYM),
     ),
 )

@@ -38,5 +38,6 @@ GENETICS = Table(
             nullable=True,
             privacy=Privacy.SENSITIVE,
         ),
+        Column("staff_key", "string", "Keyed HMAC of who made the test.", nullable=True, privacy=Privacy.PSEUDONYM),
     ),
 )

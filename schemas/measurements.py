@@ -42,5 +42,12 @@ MEASUREMENTS = Table(
             nullable=True,
             privacy=Privacy.SENSITIVE,
         ),
+        Column(
+            "staff_key",
+            "string",
+            "Keyed HMAC of who measured or asked for it.",
+            nullable=True,
+            privacy=Privacy.PSEUDONYM,
+        ),
     ),
 )

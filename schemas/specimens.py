@@ -28,5 +28,6 @@ SPECIMENS = Table(
             nullable=True,
             privacy=Privacy.SENSITIVE,
         ),
+        Column("staff_key", "string", "Keyed HMAC of who took it.", nullable=True, privacy=Privacy.PSEUDONYM),
     ),
 )

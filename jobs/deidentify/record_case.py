@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,9 @@ from schemas.reasons import Reason
 
 OLDEST = 89
 """Above this age, in years, no birth year is kept (45 CFR 164.514(b)(2)(i)(C))."""
+_STAFF = ("Practitioner", "PractitionerRole")
+_REFERENCE = re.compile(r"(?:^|(?<=/))([A-Z][A-Za-z]+)/[A-Za-z0-9.-]{1,64}(?=$|/_history/)")
+"""A literal reference to a FHIR resource, relative or at the end of a URL."""
 TABLES = ("patients", "specimens", "diagnoses", "measurements", "genetics", "outcomes")
 
 
@@ -93,6 +97,12 @@ class Case:
         said = [item.get("text") for item in items(body.get("note"))] + [body.get("comment")]
         return "\n".join(scrub(text, self._known) for text in said if isinstance(text, str) and text.strip()) or None
 
+    def staff_key(self, source: str, *people: Any) -> str | None:
+        """The pseudonym of the first who is staff: of a FHIR Reference (by its reference, number or name) or a name."""
+        told = (name for person in people for one in _listed(person) if (name := _staff(one)))
+        found = next(told, None)
+        return None if found is None else self.pseudonyms.key_for("examiner", source, found)
+
     def id_of(self, kind: str, record: Record, *part: str) -> str:
         """The key of a record, or of a part of it."""
         return self.pseudonyms.key_for(kind, record.path, str(record.position), *part)
@@ -130,3 +140,22 @@ class Case:
         if days >= 0:
             state = "observed" if self.died else "censored"
             yield {"patient_key": self.key, "event": "death", "days": days, "state": state}
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _staff(person: Any) -> str | None:
+    """What names a member of staff; None where it names nobody, a patient, a relative or an organisation."""
+    if isinstance(person, str):
+        return person.strip() or None
+    if not isinstance(person, dict):
+        return None
+    reference = str(person.get("reference") or "")
+    kind = _REFERENCE.search(reference)
+    if (kind[1] if kind else person.get("type") or "Practitioner") not in _STAFF:
+        return None
+    number = (person.get("identifier") or {}).get("value")
+    told = str(kind[0] if kind else reference or number or person.get("display") or "")
+    return told.strip() or None

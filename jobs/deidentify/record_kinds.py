@@ -39,12 +39,13 @@ def _specimen(case: Case, record: Record, body: Mapping[str, Any]) -> None:
         raise BadInput(Reason.MALFORMED_RECORD)
     kinds = {code for _, code in codings(body.get("type"))}
     known = next((codes("material")[code]["becomes"] for code in sorted(kinds & set(codes("material")))), None)
-    taken = start(body.get("collection") or {}, "collected")
+    collection = body.get("collection") or {}
+    taken = start(collection, "collected")
     row = _specimen_row(case, record.source, number.strip())
     if kinds:
         row["material"] = known or "other"
-    if note := case.note(body):
-        row["note"] = note
+    told = {"note": case.note(body), "staff_key": case.staff_key(record.source, collection.get("collector"))}
+    row.update({column: value for column, value in told.items() if value})
     if taken:
         row["collected"] = case.shifted(taken)
         case.collected.append(taken)
@@ -60,7 +61,14 @@ def _scan(case: Case, record: Record, body: Mapping[str, Any]) -> None:
 
 def _specimen_row(case: Case, source: str, number: str) -> dict[str, Any]:
     key = case.pseudonyms.key_for("specimen", source, number)
-    empty = {"specimen_id": key, "patient_key": case.key, "material": None, "collected": None, "note": None}
+    empty = {
+        "specimen_id": key,
+        "patient_key": case.key,
+        "material": None,
+        "collected": None,
+        "note": None,
+        "staff_key": None,
+    }
     return case.specimens.setdefault(key, {**empty, "material": case.materials.get(source) or None})
 
 
@@ -72,6 +80,7 @@ def _condition(case: Case, record: Record, body: Mapping[str, Any]) -> None:
     system, code = min(found, key=lambda pair: systems.index(pair[0]))
     onset = case.shifted_date(start(body, "onset"))
     row = {"diagnosis_id": case.id_of("diagnosis", record), "patient_key": case.key, "note": case.note(body)}
+    row["staff_key"] = case.staff_key(record.source, body.get("recorder"), body.get("asserter"))
     case.rows["diagnoses"].append({**row, "system": system, "code": code, "onset": onset})
 
 
@@ -87,6 +96,7 @@ def _genetics(case: Case, record: Record, body: Mapping[str, Any]) -> None:
         raise BadInput(Reason.MALFORMED_RECORD)
     tested = case.shifted_date(start(body, "effective"))
     row = {"finding_id": case.id_of("genetics", record), "patient_key": case.key, "note": case.note(body)}
+    row["staff_key"] = case.staff_key(record.source, body.get("performer"))
     case.rows["genetics"].append({**row, "gene": gene, "result": results.pop(), "tested": tested, **named})
 
 

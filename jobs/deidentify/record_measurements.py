@@ -24,6 +24,8 @@ from jobs.errors import BadInput
 from schemas.reasons import Reason
 
 Row = dict[str, Any]
+_STAFF = ("examiner", "operator", "physician", "requester", "ordered_by")
+"""Columns of a laboratory extract that name staff, nearest to the value first."""
 _NEVER_NEGATIVE = frozenset(("10*9/L", "10*12/L", "g/L"))
 """Units of counts and mass concentrations; a base excess, in mmol/L, may be negative."""
 
@@ -36,8 +38,8 @@ def measurement(case: Case, record: Record, body: Mapping[str, Any]) -> None:
     """
     taken = start(body, "effective")
     found = [(part, at, result_of(part, body)) for part, at in parts(body)]
-    note = case.note(body)
-    rows = [_observed(case, record, part, result, taken, at) | {"note": note} for part, at, result in found if result]
+    common = {"note": case.note(body), "staff_key": case.staff_key(record.source, body.get("performer"))}
+    rows = [_observed(case, record, part, result, taken, at) | common for part, at, result in found if result]
     if not rows:
         raise BadInput(Reason.MALFORMED_RECORD)
     case.rows["measurements"].extend(rows)
@@ -60,7 +62,9 @@ def laboratory(case: Case, record: Record, body: Mapping[str, Any]) -> None:
     row |= _limits(limits if any(limits) else reference_range(body.get("reference_range")), found.unit)
     flag = str(body.get("interpretation") or body.get("flag") or "").upper()
     told = flag if flag in codes("interpretation") else None
-    case.rows["measurements"].append(row | {"interpretation": told, "note": case.note(body)})
+    staff = case.staff_key(record.source, *(body.get(column) for column in _STAFF))
+    row |= {"interpretation": told, "note": case.note(body), "staff_key": staff}
+    case.rows["measurements"].append(row)
 
 
 def _observed(

@@ -145,6 +145,7 @@ def test_a_specimen():
         "material": "bone marrow",
         "collected": moved,
         "note": None,
+        "staff_key": None,
     }
     other = {**SPECIMEN, "type": {"coding": [{"system": "x", "code": "119361006"}]}}
     assert one("specimens", other)["material"] == "other"
