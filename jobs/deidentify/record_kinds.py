@@ -9,7 +9,7 @@ from jobs.deidentify.nomenclature import karyotype, variant
 from jobs.deidentify.record_case import Case, Record
 from jobs.deidentify.record_codes import LOINC, codes, is_diagnosis
 from jobs.deidentify.record_measurements import laboratory, measurement
-from jobs.deidentify.record_values import birth_date, coded, codings, items, moment, required_moment, start
+from jobs.deidentify.record_values import birth_date, coded, codings, items, moment, region, required_moment, start
 from jobs.errors import BadInput
 from schemas.reasons import Reason
 
@@ -28,8 +28,17 @@ def _patient(case: Case, record: Record, body: Mapping[str, Any]) -> None:
         case.sex = body["gender"]
     if born:
         case.born, case.birth_year = born, (born + case.days).year
+    case.region = next(_regions(body), case.region)
     case.died = died or case.died
     case.dead = bool(case.dead or case.died or body.get("deceasedBoolean"))
+
+
+def _regions(body: Mapping[str, Any]) -> Iterator[str]:
+    """The region of each address at which the patient lives (FHIR R4 Address.use, Address.period)."""
+    for address in items(body.get("address")):
+        past = address.get("use") in ("old", "temp", "billing") or (address.get("period") or {}).get("end")
+        if not past and (found := region(address.get("postalCode"))):
+            yield found
 
 
 def _specimen(case: Case, record: Record, body: Mapping[str, Any]) -> None:

@@ -19,7 +19,7 @@ from jobs.deidentify.record_results import (
     reference_range,
     result_of,
 )
-from jobs.deidentify.record_values import coded, items, moment, start
+from jobs.deidentify.record_values import coded, items, moment, region, start
 from jobs.errors import BadInput
 from schemas.reasons import Reason
 
@@ -62,6 +62,7 @@ def laboratory(case: Case, record: Record, body: Mapping[str, Any]) -> None:
     row |= _limits(limits if any(limits) else reference_range(body.get("reference_range")), found.unit)
     flag = str(body.get("interpretation") or body.get("flag") or "").upper()
     told = flag if flag in codes("interpretation") else None
+    case.region = region(body.get("postal_code")) or case.region
     staff = case.staff_key(record.source, *(body.get(column) for column in _STAFF))
     row |= {"interpretation": told, "note": case.note(body), "staff_key": staff}
     case.rows["measurements"].append(row)

@@ -76,6 +76,7 @@ def test_only_a_removal_names_an_element_with_all_that_it_holds():
     ("system", "code"),
     [
         (ICD, "C92.0"), (ICD, "C92.00"), (ICD, "D46"), (ICD, "C91.10"), (ICD, "S52.521A"), (ICD, "T84.54XA"),
+        (ICD, "D46.A"), (ICD, "D47.Z9"), (ICD, "C84.AA"), (ICD, "QA0.0101"), (ICD, "S06.0XAD"), (ICD, "C49.A0"),
         (ICD, "C4A.10"), (ICD, "M1A.0110"), (ICD, "A01.0+G01*"), (ICD, "M05.8*"), (ICD, "C92.-"),
         (ICD_O, "9861/3"), (ICD_O, "C42.1"), (SNOMED, "91861009"), (SNOMED, "314529007"),
     ],
@@ -86,7 +87,24 @@ def test_codes_of_diagnoses(system, code):
 
 @pytest.mark.parametrize("system", [ICD, SNOMED, ICD_O, "https://local.example"])
 @pytest.mark.parametrize(
-    "token", ["MAKELA", "VIRTANEN", "131052-308T", "X110411675", "8412345678", "B24-17", "1952-10-13", "91861008", ""]
+    "token",
+    [
+        "MAKELA",
+        "VIRTANEN",
+        "131052-308T",
+        "X110411675",
+        "8412345678",
+        "B24-17",
+        "1952-10-13",
+        "91861008",
+        "",
+        "C92.AINO",
+        "MAA",
+        "C92.MIKA",
+        "A0A.ELLA",
+        "C92 Aino",
+        "C92.0Aino",
+    ],
 )
 def test_names_and_numbers_are_no_diagnosis(system, token):
     assert not is_diagnosis(system, token)

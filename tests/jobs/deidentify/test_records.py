@@ -112,7 +112,30 @@ def reasons(*bodies):
 def test_a_patient_keeps_sex_and_a_shifted_year():
     row = one("patients", PATIENT)
     born = date(1952, 10, 13) + DAYS
-    assert row == {"patient_key": SECRETS.key_for("patient", "P"), "sex": "female", "birth_year": born.year}
+    key = SECRETS.key_for("patient", "P")
+    assert row == {"patient_key": key, "sex": "female", "birth_year": born.year, "region": None}
+
+
+@pytest.mark.parametrize(
+    ("address", "region"),
+    [
+        ({"postalCode": "00290", "city": "Helsinki"}, "00"), ({"postalCode": "D-81377"}, "81"),
+        ({"postalCode": "114 55"}, "11"), ({"postalCode": "8001"}, "8"), ({"postalCode": "02138-1234"}, "02"),
+        ({"postalCode": "81377", "use": "old"}, None), ({"postalCode": "81377", "period": {"end": "2020"}}, None),
+        ({"postalCode": "SW1A 1AA"}, None), ({"postalCode": "Mäkelä"}, None), ({"postalCode": "8412345678"}, None),
+        ({"text": "81377 München"}, None), (None, None),
+    ],
+)  # fmt: skip
+def test_of_an_address_the_region_stays(address, region):
+    found = clean({**PATIENT, "address": [{"use": "temp", "postalCode": "99999"}, address]})
+    assert [row["region"] for row in found.tables["patients"]] == [region]
+    assert "München" not in json.dumps(found.tables, ensure_ascii=False, default=str)
+
+
+def test_a_laboratory_may_say_the_postal_code():
+    row = {"analyte": "6690-2", "value": "6,3", "unit": "E9/l", "collected_at": "04.03.2024", "postal_code": "81377"}
+    assert one("patients", row)["region"] == "81"
+    assert one("patients", PATIENT | {"address": [{"postalCode": "00290"}]}, row)["region"] == "81"
 
 
 def test_no_birth_year_above_89():
