@@ -108,6 +108,17 @@ class Lake:
         """Where the table's Delta folder lies."""
         return f"{self.settings.zone_root(table.zone)}/{table.name}"
 
+    @property
+    def key_uri(self) -> str:
+        """Where the lake keeps what it knows of its pseudonym key; see `keys.py`."""
+        return f"{self.settings.zone_root('restricted')}/key.json"
+
+    def key_rotations(self) -> int:
+        """How often the lake was given another key."""
+        if not self.store.exists(self.key_uri):
+            return 0
+        return int(json.loads(self.store.read(self.key_uri)).get("rotations", 0))
+
     def version(self, name: str) -> int | None:
         """Newest version of the table, read from its log without Spark; None where the table is not there."""
         log = f"{self.uri(contract(name))}/_delta_log"
@@ -187,6 +198,8 @@ class Lake:
             return f"made by version {done['stage_version']} of the stage, which is now {stage.version}"
         if done["settings_sha256"] != self.settings.digest(*stage.settings):
             return f"made under other settings of {', '.join(stage.settings)}"
+        if stage.keyed and done.get("key_rotations", 0) != self.key_rotations():
+            return "made under another pseudonym key"
         return ""
 
     def write(
@@ -309,6 +322,7 @@ class Lake:
             "stage_version": work.stage.version,
             "settings_sha256": self.settings.digest(*work.stage.settings),
             "consumed": work.now,
+            "key_rotations": self.key_rotations(),
         }
 
     def _refuse_stale(self, stage: Stage, done: dict[str, Any]) -> None:
