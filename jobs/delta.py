@@ -117,6 +117,14 @@ def no_rows(spark: SparkSession, table: Table) -> DataFrame:
     return spark.createDataFrame([], schema(table))
 
 
+def with_columns(frame: DataFrame, table: Table) -> DataFrame:
+    """The frame with the contract's columns; those that the table did not have yet are null."""
+    from pyspark.sql import functions as F
+
+    have = set(frame.columns)
+    return frame.select(*(c.name if c.name in have else F.lit(None).cast(c.type).alias(c.name) for c in table.columns))
+
+
 def schema(table: Table) -> Any:
     """The contract's columns as a Spark `StructType`."""
     from pyspark.sql.types import StructType

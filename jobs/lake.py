@@ -139,7 +139,7 @@ class Lake:
         if len(files) > FEW_FILES:
             reader = self.spark.read.format("delta")
             reader = reader if version is None else reader.option("versionAsOf", version)
-            return reader.load(hadoop_path(self.uri(table))).select(*table.names)
+            return delta.with_columns(reader.load(hadoop_path(self.uri(table))), table)
         root = hadoop_path(self.uri(table))
         places = [f"{root}/{file.rsplit('/', 1)[-1]}" for file in files]
         return (

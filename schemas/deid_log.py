@@ -26,6 +26,14 @@ DEID_LOG = Table(
         ),
         Column("rule", "string", "The rule that says so."),
         Column("code", "string", "Its code in PS3.15 Table E.1-1, where it has one.", nullable=True),
+        Column(
+            "site_key",
+            "string",
+            "Keyed HMAC of the source that delivered the file.",
+            nullable=True,
+            privacy=Privacy.PSEUDONYM,
+        ),
+        Column("device_key", "string", "The scanner, where one is known.", nullable=True, privacy=Privacy.PSEUDONYM),
         Column("occurrences", "int", "How often in the file.", minimum=1),
     ),
 )

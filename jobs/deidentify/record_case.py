@@ -74,12 +74,14 @@ class Case:
         self.specimens: dict[str, dict[str, Any]] = {}
         self.rows: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
         self.log: dict[tuple[str, str, str, str], int] = defaultdict(int)
+        self.sources: dict[str, str] = {}
         self.held: list[tuple[str, int, Reason]] = []
         self.passed: list[tuple[str, int]] = []
 
     def passes(self, record: Record, decisions: list[Decision]) -> None:
         """Count a record as used, and log what was decided about it."""
         self.passed.append((record.path, record.position))
+        self.sources[record.path] = record.source
         for decision in decisions:
             self.log[record.path, *decision] += 1
 
@@ -120,6 +122,7 @@ class Case:
             # A file of records holds many patients, who are cleaned apart: each logs its own part of the file.
             part = self.pseudonyms.key_for("file", path, self.key)
             row = {"file_key": part, "attribute_path": element, "action": action, "rule": rule, "code": None}
+            row |= {"site_key": self.pseudonyms.key_for("site", self.sources[path]), "device_key": None}
             log.setdefault((part, element), {**row, "occurrences": 0})["occurrences"] += count
         return CleanedRecords({**rows, "deid_log": list(log.values())}, self.held, self.passed)
 
