@@ -8,8 +8,8 @@ SUITE: tuple[Rule, ...] = (
     keyed("patient_key"),
     Rule(
         "gene_is_a_symbol",
-        "gene RLIKE '^[A-Z][A-Z0-9-]{1,14}$'",
-        "The gene is an HGNC symbol.",
+        "gene RLIKE '^([A-Z][A-Z0-9-]{1,14}|HGNC:[0-9]{1,5})$'",
+        "The gene is an HGNC symbol or id.",
         {"gene": "the gene of J. Doe"},
     ),
     *(

@@ -13,13 +13,15 @@ GENETICS = Table(
     own_columns=(
         Column("finding_id", "string", "Keyed HMAC of the record.", privacy=Privacy.PSEUDONYM),
         Column("patient_key", "string", "Whose it is.", privacy=Privacy.PSEUDONYM),
-        Column("gene", "string", "Gene symbol (HGNC).", nullable=True),
+        Column(
+            "gene", "string", "Gene symbol (HGNC), or its HGNC id where the symbol is not on the list.", nullable=True
+        ),
         Column(
             "result",
             "string",
             "What was found.",
             privacy=Privacy.SENSITIVE,
-            values=("positive", "negative", "not tested"),
+            values=("positive", "negative", "indeterminate", "not tested"),
         ),
         Column("tested", "date", "When it was tested, shifted.", nullable=True, privacy=Privacy.QUASI),
         *(

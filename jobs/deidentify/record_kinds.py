@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ _GENE_STUDIED = "48018-6"
 """LOINC: gene studied."""
 _CHANGES = {"48004-6": ("coding_change", "c"), "81290-9": ("genomic_change", "g"), "48005-3": ("protein_change", "p")}
 """LOINC of HL7's Genomics Reporting (Variant): DNA, genomic and amino acid change; column and kind of HGVS."""
+_HGNC_ID = re.compile(r"HGNC:[1-9]\d{0,4}", re.ASCII)
 _KARYOTYPE = "81291-7"
 """LOINC: ISCN of a structural variant (Genomics Reporting)."""
 
@@ -131,13 +133,17 @@ def _texts(component: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _genes(body: Mapping[str, Any]) -> Iterator[str]:
-    """Symbols of the genes that an Observation studied: of HGNC, and on the list, as a name looks just like one."""
+    """Genes that an Observation studied: HGNC's symbol if it is on the list, as a name looks like one; else its id."""
     for component in items(body.get("component")):
         if _GENE_STUDIED in coded(component.get("code"), LOINC):
             for coding in items((component.get("valueCodeableConcept") or {}).get("coding")):
                 symbol = str(coding.get("display") or coding.get("code") or "")
-                if coding.get("system") in codes("gene system") and symbol in codes("gene"):
+                if coding.get("system") not in codes("gene system"):
+                    continue
+                if symbol in codes("gene"):
                     yield symbol
+                elif _HGNC_ID.fullmatch(str(coding.get("code"))):
+                    yield str(coding["code"])
 
 
 HANDLERS: dict[str, Callable[[Case, Record, Mapping[str, Any]], None]] = {

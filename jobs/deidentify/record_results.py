@@ -31,7 +31,7 @@ _NUMBER = r"-?(?:\d{1,3}(?: \d{3})+(?:[.,]\d+)?|\d[\d.,]{0,11}(?<=\d))(?:[eE][+-
 _AMOUNT = re.compile(rf"([<>=≤≥]{{0,2}}) ?({_NUMBER}) ?([^\d\s].*|)", re.ASCII)
 _LARGEST_BARE = 10**6
 """A number without a unit that is as large may be that of a record or a telephone."""
-_TITRE = re.compile(r"([<>=≤≥]{0,2})1[:/](\d{1,6})", re.ASCII)
+_TITRE = re.compile(r"([<>=≤≥]{0,2})1:(\d{1,6})", re.ASCII)
 _GRADE = re.compile(r"\+{1,4}|[1-4]\+|\(\+\)|\+/-", re.ASCII)
 _RANGE = re.compile(r"(\d[\d.,]*)\s*[-–]\s*(\d[\d.,]*)", re.ASCII)
 

@@ -49,7 +49,7 @@ def test_every_rule_has_an_action_of_the_log_and_a_reason():
 
 
 READ_BY_VALUE = {
-    "gene symbol on the list, HGVS or ISCN by its grammar",
+    "gene symbol on the list, HGNC id, HGVS or ISCN by its grammar",
     "HGVS or ISCN by its grammar; else removed",
     "number, titre, HGVS, ISCN or word of the list; else removed",
 }

@@ -55,7 +55,7 @@ def told(cleaned):
         ("POSITIV", None, None, "positive", None), ("nicht  nachweisbar", None, None, "not detected", None),
         ("ei todettu", None, None, "not detected", None), ("++", None, None, "++", None), 
         ("2+", None, None, "2+", None),
-        ("1:80", None, None, "1:80", None), ("< 1 : 40", None, "<", "1:40", None), ("1/640", None, None, "1:640", None),
+        ("1:80", None, None, "1:80", None), ("< 1 : 40", None, "<", "1:40", None), ("1:640", None, None, "1:640", None),
         ("<5", 5, "<", None, None), ("≥ 10,5", 10.5, ">=", None, None), ("5.2", 5.2, None, None, None),
         ("1 234", 1234, None, None, None),
         ("< 0,3 mg/l", 0.3, "<", None, "mg/l"),
@@ -74,7 +74,7 @@ def test_public_forms(text, value, comparator, result, unit):
 PRIVATE = [
     "Mäkelä", "Dr. Meier", "neg, Dr. Meier", "negative (Aino)", "131052-308T", "X110411675", "8412345678901",
     "040 123 4567", "12.03.2024", "2024-03-12", "5 Mäkelä", "<5 Mäkelä", "1:8412345678", "81377 München", "Li", "X", "",
-    "1952-10-13", "93 years", "93 a", "B24-17", "aino@posti.fi", None, True, {"a": 1}, ["x"],
+    "1952-10-13", "1/1952", "13.1.1952", "10/1952", "93 years", "93 a", "B24-17", "aino@posti.fi", None, True, {"a": 1}, ["x"],
 ]  # fmt: skip
 
 

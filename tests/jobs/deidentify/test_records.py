@@ -297,6 +297,7 @@ def test_laboratory_rows():
     [
         ({"valueCodeableConcept": answer("LA9633-4")}, "positive"),
         ({"valueCodeableConcept": answer("LA9634-2")}, "negative"),
+        ({"valueCodeableConcept": answer("LA18198-4")}, "indeterminate"),
         ({"dataAbsentReason": {"coding": [{"code": "not-performed"}]}}, "not tested"),
     ],
 )
@@ -307,7 +308,10 @@ def test_genetics(values, result):
 
 
 def test_genetics_without_gene_or_answer_are_held():
-    assert reasons(finding("Aino Mäkelä", valueCodeableConcept=answer("LA9633-4"))) == [Reason.MALFORMED_RECORD]
+    nobodys = finding("Aino Mäkelä", valueCodeableConcept=answer("LA9633-4"))
+    assert one("genetics", nobodys)["gene"] == "HGNC:3765"
+    nobodys["component"][0]["valueCodeableConcept"]["coding"][0]["code"] = "HGNC:8412345678"
+    assert reasons(nobodys) == [Reason.MALFORMED_RECORD]
     assert reasons(finding(), finding(valueCodeableConcept=answer("LA0-0"))) == [Reason.MALFORMED_RECORD] * 2
 
 
