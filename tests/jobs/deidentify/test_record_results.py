@@ -74,7 +74,8 @@ def test_public_forms(text, value, comparator, result, unit):
 PRIVATE = [
     "Mäkelä", "Dr. Meier", "neg, Dr. Meier", "negative (Aino)", "131052-308T", "X110411675", "8412345678901",
     "040 123 4567", "12.03.2024", "2024-03-12", "5 Mäkelä", "<5 Mäkelä", "1:8412345678", "81377 München", "Li", "X", "",
-    "1952-10-13", "1/1952", "13.1.1952", "10/1952", "93 years", "93 a", "B24-17", "aino@posti.fi", None, True, {"a": 1}, ["x"],
+    "1952-10-13", "1/1952", "13.1.1952", "10/1952",
+    "93 years", "93 a", "B24-17", "aino@posti.fi", None, True, {"a": 1}, ["x"],
 ]  # fmt: skip
 
 
