@@ -32,6 +32,11 @@ _STREET = (
     r" street| road| avenue| lane"
 )
 _NUMBER_OF_HOUSE = r"\s*\d{1,4}(?:\s?[a-zA-Z]\b)?(?:\s\d{1,3}\b)?"
+_TITLE = (
+    "Drs?|Prof|Doz|Mrs?|Ms|Miss|Hr|Fr|Herrn?|Frau|Schwester|Pfleger|Oberarzt|Oberärztin|[Rr]ouva|[Hh]erra|[Tt]ohtori|"
+    "[Ll]ääkäri|[Hh]oitaja|[Ll]äkare|[Ss]köterska|[Nn]urse|[Dd]octor"
+)
+_CAPITAL = r"[A-ZÄÖÅÜÉØÆ][\w'’-]+"
 _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("e-mail", re.compile(r"[\w.+%'-]+\s?@\s?[\w-]+(?:\.[\w-]+)+")),
     ("web address", re.compile(r"(?:https?://|www\.)\S+", re.IGNORECASE)),
@@ -44,6 +49,7 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("date", re.compile(rf"(?<!\d)(?:\d{{1,2}}\.?\s+)?(?<!\w){_MONTH}\s+(?:\d{{1,2}},?\s+)?(?:1[89]|20)\d\d(?!\d)",
                         re.I)),
     ("date", re.compile(rf"(?<!\d)\d{{1,2}}\.?\s+{_MONTH}", re.I)),
+    ("name", re.compile(rf"(?<!\w)(?:(?:{_TITLE})\b\.?\s*(?:med\.\s*)?)+{_CAPITAL}(?:\s{_CAPITAL})?")),
     ("phone", re.compile(r"(?<![\w.])(?:\+|00)[1-9](?:[ ()/.-]{0,3}\d){6,14}(?!\d)")),
     ("phone", re.compile(r"(?<![\w.,])(?!\(?\d\d[./]\d\d[./]\d\d)\(?0\d{1,4}\)?(?:[ /.-]{1,3}\d{2,}){1,5}(?!\d)")),
     ("address", re.compile(rf"(?<!\w)(?:[A-ZÄÖÅ][\w-]*\s)?[A-ZÄÖÅ][\w-]*?(?:{_STREET}){_NUMBER_OF_HOUSE}")),

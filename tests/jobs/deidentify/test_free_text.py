@@ -80,7 +80,7 @@ def test_one_digit_is_the_check_digit(start):
 
 
 KINDS = (
-    *("removed", "e-mail", "web address", "national id", "health insurance number"),
+    *("removed", "name", "e-mail", "web address", "national id", "health insurance number"),
     *("date", "phone", "address", "number"),
 )
 SPELLINGS = ["Mäkelä", "MÄKELÄ", "Makela", "maekelae", unicodedata.normalize("NFD", "Mäkelä"), "Mäkelän", "Mäkelälle"]
@@ -90,6 +90,15 @@ SPELLINGS = ["Mäkelä", "MÄKELÄ", "Makela", "maekelae", unicodedata.normalize
 @pytest.mark.parametrize("known", ["Aino Mäkelä", "MAEKELAE^AINO", "Makela, Aino"])
 def test_names_go_in_every_spelling(spelling, known):
     assert scrub(f"Puhelu: {spelling} ja aino.", [known]) == "Puhelu: [removed] ja [removed]."
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Dr. Lehtonen", "Prof. Dr. med. Müller-Lüdenscheidt", "Frau Öztürk", "Herrn Meier", "lääkäri Virtanen",
+     "Mrs O'Neil", "Dr Anna Lehtonen"],
+)  # fmt: skip
+def test_names_behind_a_title_go_unknown_as_they_are(text):
+    assert scrub(f"seen by {text}, blasts 45 %", []) == "seen by [name], blasts 45 %"
 
 
 def test_numbers_go_with_other_separators():
