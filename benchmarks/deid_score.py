@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -36,11 +36,9 @@ _CODES = frozenset({"CodeValue", "CodingSchemeDesignator", "CodeMeaning", "LongC
 def leaks(planted: dict[str, Planted], outputs: dict[str, Path]) -> dict[str, float]:
     """Per cent of the planted values of each category that stand in any output."""
     category = {token: one.category for one in planted.values() for token in one.tokens}
-    found, dates = set[int](), Counter[str]()
+    found, dates = tokens_in(outputs.values()), Counter[str]()
     for name, path in outputs.items():
         data = path.read_bytes()
-        found.update(int(next(filter(None, groups))) for groups in _TOKENS.findall(data))
-        found.update(int(digits.replace(b"\0", b"")) for digits in _WIDE.findall(data))
         dates[planted[name].category] += sum(day.encode() in data for day in planted[name].dates)
     leaked = Counter(category[token] for token in found if token in category) + dates
     total = Counter(category.values())
@@ -49,22 +47,32 @@ def leaks(planted: dict[str, Planted], outputs: dict[str, Path]) -> dict[str, fl
     return {name: round(100 * leaked[name] / max(total[name], 1), 2) for name in CATEGORIES}
 
 
+def tokens_in(paths: Iterable[Path]) -> set[int]:
+    """Numbers of the planted tokens that stand in any of the files."""
+    found = set[int]()
+    for path in paths:
+        data = path.read_bytes()
+        found.update(int(next(filter(None, groups))) for groups in _TOKENS.findall(data))
+        found.update(int(digits.replace(b"\0", b"")) for digits in _WIDE.findall(data))
+    return found
+
+
 def kept(inputs: Path, planted: dict[str, Planted], outputs: dict[str, Path]) -> dict[str, float]:
     """Per cent of the values that carry no identifier and need not go; text, listed and not, apart."""
     due, still = Counter[str](), Counter[str]()
     for name, one in planted.items():
         before = values(inputs / name, one.places)
-        after = dict(_flat(read(outputs[name]))) if name in outputs else {}
+        after = dict(flat(read(outputs[name]))) if name in outputs else {}
         for path, (kind, element) in before.items():
             due[kind] += 1
-            still[kind] += path in after and _same(kind, element, after[path])
+            still[kind] += path in after and same(kind, element, after[path])
     return {kind: round(100 * still[kind] / max(due[kind], 1), 2) for kind in ("value", "listed text", "unlisted text")}
 
 
 def values(path: Path, places: frozenset[PathOf]) -> dict[PathOf, tuple[str, DataElement]]:
     """The elements of a file that are counted, by path, each with its kind."""
     found: dict[PathOf, tuple[str, DataElement]] = {}
-    for where, element in _flat(read(path)):
+    for where, element in flat(read(path)):
         if any(where[: len(place)] == place for place in places) or element.is_empty:
             continue
         kind = _kind(where, element)
@@ -100,7 +108,8 @@ def _is_public_code(element: DataElement) -> bool:
     return bool(scheme) and public_meaning(str(element.value), scheme) is not None
 
 
-def _same(kind: str, before: DataElement, after: DataElement) -> bool:
+def same(kind: str, before: DataElement, after: DataElement) -> bool:
+    """Whether an element still says the same; of a UID that is nobody's, whether there is one."""
     try:
         if kind == "value" and before.VR == "UI" and not is_registered(str(before.value)):
             return not after.is_empty
@@ -123,7 +132,8 @@ def read(path: Path) -> Dataset:
             return Dataset()
 
 
-def _flat(dataset: Dataset, path: PathOf = ()) -> Iterator[tuple[PathOf, DataElement]]:
+def flat(dataset: Dataset, path: PathOf = ()) -> Iterator[tuple[PathOf, DataElement]]:
+    """Every element that pydicom can read, with its path, at every depth."""
     for tag in list(dataset.keys()):
         try:
             element = dataset[tag]
@@ -136,7 +146,7 @@ def _flat(dataset: Dataset, path: PathOf = ()) -> Iterator[tuple[PathOf, DataEle
             yield (*path, int(tag)), element
         else:
             for number, item in enumerate(items):
-                yield from _flat(item, (*path, int(tag), number))
+                yield from flat(item, (*path, int(tag), number))
 
 
 def linked(inputs: Path, planted: dict[str, Planted], outputs: dict[str, Path]) -> tuple[int, int]:

@@ -24,6 +24,7 @@ from typing import Any
 
 import deid_score
 import leak_corpus
+import midi_b
 from leak_corpus import CATEGORIES, Planted
 
 HERE = Path(__file__).resolve().parent
@@ -84,6 +85,7 @@ def score(name: str, inputs: Path, planted: dict[str, Planted], work: Path) -> d
         "patients": patients,
         "refused": len(planted) - len(outputs),
         "files_per_s": round(len(planted) / seconds, 1),
+        "midi_b": midi_b.actions(inputs, planted, outputs),
     }
 
 
@@ -95,6 +97,7 @@ def show(scores: dict[str, dict[str, Any]]) -> None:
         print(f"{name:<17} {leaked}\n{'':<17} kept {one['kept']:g} % (listed text {one['kept_listed_text']:g}, "
               f"unlisted {one['kept_unlisted_text']:g}), new IOD errors {one['iod_errors']}, linked "
               f"{one['linked']}/{one['patients']}, refused {one['refused']}, {one['files_per_s']:g}/s")  # fmt: skip
+        print(f"{'':<17} MIDI-B actions: {midi_b.shown(one['midi_b'])}")
 
 
 def main() -> None:

@@ -12,4 +12,5 @@ SUITE: tuple[Rule, ...] = (
         "The birth year is a year of our time.",
         {"birth_year": 1066},
     ),
+    Rule("region_is_short", "region RLIKE '^[0-9]{1,2}$'", "A region is at most two digits.", {"region": "81377"}),
 )

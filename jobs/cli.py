@@ -50,6 +50,15 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     _command(every, "report", "Say where the newest compliance report is.", "hemalake report", commands.report)
     _review(every)
+    rotate = _command(
+        every, "rotate-key", "Give every patient a new pseudonym: another key, and then a rebuild.",
+        "hemalake rotate-key @new.key --map old-to-new.jsonl", commands.rotate_key,
+    )  # fmt: skip
+    rotate.add_argument("new", metavar="@FILE", help="file of the new key, 32 bytes or more")
+    rotate.add_argument(
+        "--map", type=Path, metavar="FILE",
+        help="one JSON line per patient, its old and its new pseudonym; for the hospital alone",
+    )  # fmt: skip
     query = _command(
         every, "query", "SQL over the curated tables: one statement, or a shell.",
         'hemalake query "SELECT label_code, count(*) FROM curated.samples GROUP BY 1"', commands.query,

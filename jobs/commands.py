@@ -93,6 +93,22 @@ def _waiting(found: dict[str, Any]) -> dict[str, Any] | None:
     return {"candidate": candidate["id"], **shown, "report": found["report"], "decision": decided}
 
 
+def rotate_key(options: Namespace) -> int:
+    """Give the lake another pseudonym key."""
+    from jobs.keys import rotate
+
+    if not options.new.startswith("@"):
+        raise UsageError("name the file of the new key as @FILE.")
+    if options.map and options.map.exists():
+        raise UsageError("the map exists already; nothing was changed.")
+    patients = rotate(_lake(options), Path(options.new[1:]), options.map)
+    print(
+        f"The lake has another key; {patients} patients will have new pseudonyms. Name its file under [places] key, "
+        "run `hemalake run --rebuild`, and destroy the old key once nobody needs to link old releases any more."
+    )
+    return 0
+
+
 def query(options: Namespace) -> int:
     """Answer one statement, or open a shell."""
     from jobs.query import answer
@@ -159,11 +175,12 @@ def deidentify_files(options: Namespace) -> int:
     told = options.map or options.out.with_name(f"{options.out.name}.map.jsonl")
     if options.out.resolve() in told.resolve().parents:
         raise UsageError("the map names the inputs, so it must not lie in the output folder.")
+    check = files.check_key(Path(options.key[1:]), options.report)
     results = files.run(
         options.source, options.out, Path(options.key[1:]), profile=options.profile, look=options.look_for_text,
         jobs=options.jobs, told=files.show_progress,
     )  # fmt: skip
-    found = files.summary(files.write_results(results, told))
+    found = {**files.summary(files.write_results(results, told)), "key_check": check}
     if options.report:
         options.report.write_text(json.dumps(found, indent=1) + "\n")
     refused = sum(found["refused"].values())

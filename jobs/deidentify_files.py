@@ -196,6 +196,25 @@ def _told(files: list[Input], results: Iterable[Result], told: Callable[[str, in
         told("cleaning", number, len(files))
 
 
+def check_key(key: Path, report: Path | None) -> str:
+    """Return what tells a key from others without telling it: an HMAC under it, for the report.
+
+    Raises:
+        UsageError: the key cannot be used, or an earlier report in the same place was made under another one.
+    """
+    mine = Pseudonyms.from_file(key).key_for("fingerprint")
+    try:
+        earlier = json.loads(report.read_text()).get("key_check", mine) if report and report.exists() else mine
+    except (OSError, ValueError, AttributeError):
+        raise UsageError("what lies at the place of the report is no report.") from None
+    if earlier != mine:
+        raise UsageError(
+            "the report that lies there was made under another key, so that patients would get other pseudonyms. "
+            "Nothing was written. Name the right key, or another place for the report."
+        )
+    return mine
+
+
 def read_input(path: Path) -> Input:
     """Say what a file is by its own bytes, and whom it is about."""
     file = Input(path)

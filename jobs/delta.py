@@ -1,4 +1,4 @@
-"""What is asked of Delta for one table: make it, append, merge, add columns, read its log."""
+"""What is asked of Delta for one table: make it, append, merge, widen, read its log."""
 
 from __future__ import annotations
 
@@ -69,19 +69,35 @@ def merge(
         spark.conf.unset(setting)
 
 
-def add_columns(spark: SparkSession, uri: str, table: Table, have: set[str]) -> None:
-    """Add columns that the contract has gained; they must be nullable.
+def widen(spark: SparkSession, uri: str, table: Table, have: dict[str, bool], checks: dict[str, str]) -> None:
+    """Bring a table up to a contract that allows more: new nullable columns, nulls, other values.
+
+    Delta refuses a check that a row of the table breaks, so that nothing is narrowed in silence.
+
+    Args:
+        spark: the session.
+        uri: where the table lies.
+        table: its contract.
+        have: whether each column that the table has may be null.
+        checks: name and SQL of the checks that the table has.
 
     Raises:
-        ContractMismatch: one of them is not.
+        ContractMismatch: a column that may not be null is missing.
     """
-    new = [column for column in table.columns if column.name not in have]
-    for column in new:
-        if not column.nullable:
-            raise ContractMismatch(
-                f"{table.full_name} lacks the column {column.name}, which may not be null: this needs a migration."
-            )
-        spark.sql(f"ALTER TABLE delta.`{hadoop_path(uri)}` ADD COLUMNS ({column.name} {column.type})")
+    name = f"delta.`{hadoop_path(uri)}`"
+    for column in table.columns:
+        if column.name not in have:
+            if not column.nullable:
+                raise ContractMismatch(
+                    f"{table.full_name} lacks the column {column.name}, which may not be null: this needs a migration."
+                )
+            spark.sql(f"ALTER TABLE {name} ADD COLUMNS ({column.name} {column.type})")
+        elif column.nullable and not have[column.name]:
+            spark.sql(f"ALTER TABLE {name} ALTER COLUMN {column.name} DROP NOT NULL")
+    for check, sql in table.checks.items():
+        if checks.get(check) != sql:
+            spark.sql(f"ALTER TABLE {name} DROP CONSTRAINT IF EXISTS {check}")
+            spark.sql(f"ALTER TABLE {name} ADD CONSTRAINT {check} CHECK ({sql})")
 
 
 def log(uri: str, endpoint: str, version: int | None = None) -> Any:
@@ -99,6 +115,14 @@ def log(uri: str, endpoint: str, version: int | None = None) -> Any:
 def no_rows(spark: SparkSession, table: Table) -> DataFrame:
     """An empty frame with the contract's columns."""
     return spark.createDataFrame([], schema(table))
+
+
+def with_columns(frame: DataFrame, table: Table) -> DataFrame:
+    """The frame with the contract's columns; those that the table did not have yet are null."""
+    from pyspark.sql import functions as F
+
+    have = set(frame.columns)
+    return frame.select(*(c.name if c.name in have else F.lit(None).cast(c.type).alias(c.name) for c in table.columns))
 
 
 def schema(table: Table) -> Any:

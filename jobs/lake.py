@@ -108,6 +108,17 @@ class Lake:
         """Where the table's Delta folder lies."""
         return f"{self.settings.zone_root(table.zone)}/{table.name}"
 
+    @property
+    def key_uri(self) -> str:
+        """Where the lake keeps what it knows of its pseudonym key; see `keys.py`."""
+        return f"{self.settings.zone_root('restricted')}/key.json"
+
+    def key_rotations(self) -> int:
+        """How often the lake was given another key."""
+        if not self.store.exists(self.key_uri):
+            return 0
+        return int(json.loads(self.store.read(self.key_uri)).get("rotations", 0))
+
     def version(self, name: str) -> int | None:
         """Newest version of the table, read from its log without Spark; None where the table is not there."""
         log = f"{self.uri(contract(name))}/_delta_log"
@@ -128,7 +139,7 @@ class Lake:
         if len(files) > FEW_FILES:
             reader = self.spark.read.format("delta")
             reader = reader if version is None else reader.option("versionAsOf", version)
-            return reader.load(hadoop_path(self.uri(table))).select(*table.names)
+            return delta.with_columns(reader.load(hadoop_path(self.uri(table))), table)
         root = hadoop_path(self.uri(table))
         places = [f"{root}/{file.rsplit('/', 1)[-1]}" for file in files]
         return (
@@ -187,6 +198,8 @@ class Lake:
             return f"made by version {done['stage_version']} of the stage, which is now {stage.version}"
         if done["settings_sha256"] != self.settings.digest(*stage.settings):
             return f"made under other settings of {', '.join(stage.settings)}"
+        if stage.keyed and done.get("key_rotations", 0) != self.key_rotations():
+            return "made under another pseudonym key"
         return ""
 
     def write(
@@ -288,13 +301,17 @@ class Lake:
 
     def _check_version(self, table: Table) -> None:
         log = self._log(table)
-        version = int(log.metadata().configuration.get(delta.CONTRACT_PROPERTY, "1"))
+        told = log.metadata().configuration
+        version = int(told.get(delta.CONTRACT_PROPERTY, "1"))
         if version > table.version:
             raise LakeTooNew(
                 f"{table.full_name} is of contract version {version}, but this HemaLake knows {table.version}. "
                 "Install the version that wrote the lake, or a later one."
             )
-        delta.add_columns(self.spark, self.uri(table), table, {field.name for field in log.schema().fields})
+        have = {field.name: field.nullable for field in log.schema().fields}
+        prefix = "delta.constraints."
+        checks = {name.removeprefix(prefix): sql for name, sql in told.items() if name.startswith(prefix)}
+        delta.widen(self.spark, self.uri(table), table, have, checks)
 
     def _note(self, table: Table, work: Work) -> dict[str, Any]:
         """What the commit of a ledger says of the stage's progress; empty for other tables."""
@@ -305,6 +322,7 @@ class Lake:
             "stage_version": work.stage.version,
             "settings_sha256": self.settings.digest(*work.stage.settings),
             "consumed": work.now,
+            "key_rotations": self.key_rotations(),
         }
 
     def _refuse_stale(self, stage: Stage, done: dict[str, Any]) -> None:

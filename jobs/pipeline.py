@@ -18,10 +18,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from jobs.accounting import Account
-from jobs.errors import WrongKey, without_values
+from jobs.errors import without_values
+from jobs.keys import check_key
 from jobs.lake import Lake, Work, Written
 from jobs.lease import Lease
-from jobs.pseudonyms import Pseudonyms
 from schemas.stages import INGEST, RELEASE, STAGES, Stage
 
 
@@ -92,23 +92,6 @@ def run_stage(lake: Lake, stage: Stage, *, rebuild: bool = False) -> Outcome:
         if outcome.changed or any(account.came for account in accounts):
             _record(lake, work, accounts, started, None)
         return outcome
-
-
-def check_key(lake: Lake) -> None:
-    """Compare the pseudonym key with the one that the lake was made with; the first run notes its fingerprint.
-
-    Raises:
-        WrongKey: it is another key, so that the same patient would get a second pseudonym.
-    """
-    uri = f"{lake.settings.zone_root('restricted')}/key.json"
-    mine = Pseudonyms.from_file(lake.settings.key_path()).key_for("fingerprint")
-    if lake.store.write_new(uri, json.dumps({"fingerprint": mine}).encode()):
-        return
-    if json.loads(lake.store.read(uri))["fingerprint"] != mine:
-        raise WrongKey(
-            "the pseudonym key is not the one that this lake was made with. Nothing was written. "
-            "Name the right key file under [places] key, or start a lake of its own for the new key."
-        )
 
 
 def _record(lake: Lake, work: Work, accounts: Sequence[Account], started: float, error: str | None) -> None:

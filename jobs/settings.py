@@ -73,6 +73,9 @@ class Source:
     """How points are written, where they are in text files without a header."""
     ignore: tuple[str, ...] = ()
     """Files of a delivery that are kept but not read, as patterns of their path in it, such as `docs/*`."""
+    free_text: tuple[str, ...] = ()
+    """Free texts of records that are kept without names, numbers, addresses and dates, by their paths in
+    `jobs/deidentify/record_rules.csv`, such as `Condition.note.text`; all others are removed."""
     settle_seconds: float = 300.0
     """A delivery without a manifest is closed once nothing in it changed for so long."""
 

@@ -16,5 +16,13 @@ DIAGNOSES = Table(
         Column("system", "string", "Code system, as FHIR URI."),
         Column("code", "string", "Code of the diagnosis.", privacy=Privacy.SENSITIVE),
         Column("onset", "date", "When it began, shifted.", nullable=True, privacy=Privacy.QUASI),
+        Column(
+            "note",
+            "string",
+            "Free text on the diagnosis, if the settings keep it, cleaned.",
+            nullable=True,
+            privacy=Privacy.SENSITIVE,
+        ),
+        Column("staff_key", "string", "Keyed HMAC of who recorded it.", nullable=True, privacy=Privacy.PSEUDONYM),
     ),
 )

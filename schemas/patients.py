@@ -28,5 +28,12 @@ PATIENTS = Table(
             privacy=Privacy.QUASI,
             unit="a",
         ),
+        Column(
+            "region",
+            "string",
+            "First two digits of the postal code (the first of four); in no release.",
+            nullable=True,
+            privacy=Privacy.QUASI,
+        ),
     ),
 )

@@ -21,5 +21,13 @@ SPECIMENS = Table(
             nullable=True,
             privacy=Privacy.QUASI,
         ),
+        Column(
+            "note",
+            "string",
+            "Free text on the specimen, if the settings keep it, cleaned.",
+            nullable=True,
+            privacy=Privacy.SENSITIVE,
+        ),
+        Column("staff_key", "string", "Keyed HMAC of who took it.", nullable=True, privacy=Privacy.PSEUDONYM),
     ),
 )

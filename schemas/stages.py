@@ -28,6 +28,11 @@ class Stage:
     """Raised when the same input would give another output."""
 
     @property
+    def keyed(self) -> bool:
+        """Whether its rows hold pseudonyms: all rows outside `restricted` do."""
+        return any(name.startswith("curated.") for name in self.writes)
+
+    @property
     def ledger(self) -> str:
         """The table whose commits record what the stage has consumed."""
         return self.writes[-1]

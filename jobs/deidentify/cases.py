@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from jobs.accounting import HELD, HELD_TYPE, held_row
+from jobs.deidentify.record_rules import free_text_paths
 from jobs.deidentify.records import Record, clean_records
 from jobs.deidentify.scans import pseudonyms_of
+from jobs.errors import SettingsError
 from jobs.frames import Row, ddl, mapped, rows_type, spread
 from jobs.lake import Lake, Work
 from jobs.pseudonyms import Pseudonyms
@@ -133,18 +135,50 @@ def cleaned(lake: Lake, affected: DataFrame, images: DataFrame, withdrawn: DataF
     )
     settings = lake.settings
     materials = {name: source.material for name, source in settings.sources.items() if source.material}
+    texts = {name: source.free_text for name, source in settings.sources.items() if source.free_text}
+    check_free_text(texts)
+    cases = (
+        cases.crossJoin(F.broadcast(names_of_others(lake)))
+        if texts
+        else cases.withColumn("staff", F.lit(None).cast("array<string>"))
+    )
 
     def one_patient(case: Row) -> Iterable[Row]:
-        return [clean_case(case, pseudonyms_of(settings.key_path()), materials)]
+        return [clean_case(case, pseudonyms_of(settings.key_path()), materials, texts)]
 
     return mapped(spread(cases), CASE_SCHEMA, one_patient)
 
 
-def clean_case(case: Row, pseudonyms: Pseudonyms, materials: Mapping[str, str]) -> Row:
+def check_free_text(texts: Mapping[str, Collection[str]]) -> None:
+    """Refuse settings that keep a text of which no rule says how it is cleaned.
+
+    Raises:
+        SettingsError: a path is none of `free_text_paths`.
+    """
+    known = free_text_paths()
+    for source, paths in texts.items():
+        if not set(paths) <= set(known):
+            raise SettingsError(f"`sources.{source}.free_text` may name only {', '.join(known)}.")
+
+
+def names_of_others(lake: Lake) -> DataFrame:
+    """One row with `staff`: every name that the raw inputs know and that is no patient's."""
+    from pyspark.sql import functions as F
+
+    names = lake.read("restricted.identifiers").where((F.col("patient_number") == "") & (F.col("kind") == "name"))
+    return names.agg(F.sort_array(F.collect_set("value")).alias("staff"))
+
+
+def clean_case(
+    case: Row, pseudonyms: Pseudonyms, materials: Mapping[str, str], texts: Mapping[str, Collection[str]]
+) -> Row:
     """All records of one patient, cleaned or held back.
 
     Args:
-        case: patient_id, records, identifiers, withdrawn, known (the last two may be None, which means no).
+        case: patient_id, records, identifiers, staff, withdrawn, known (the last four may be None, which means no).
+        pseudonyms: of the lake.
+        materials: see `clean_records`.
+        texts: see `clean_records`.
     """
     records = [Record(**record) for record in case["records"] or []]
     key = pseudonyms.key_for("patient", case["patient_id"])
@@ -152,11 +186,12 @@ def clean_case(case: Row, pseudonyms: Pseudonyms, materials: Mapping[str, str]) 
     row: Row = {name: [] for name in (*CLINICAL, "deid_log", "held")}
     held = [(record, reason) for record in records] if reason else []
     if not reason:
-        found = clean_records(records, case["patient_id"], pseudonyms, materials, case["identifiers"] or ())
+        patient, named = case["patient_id"], case["identifiers"] or ()
+        found = clean_records(records, patient, pseudonyms, materials, named, texts, case["staff"] or ())
         places = {(record.path, record.position): record for record in records}
         held = [(places[path, position], why) for path, position, why in found.held]
         row |= {name: found.tables.get(name, []) for name in (*CLINICAL, "deid_log")}
-        row["patients"] = row["patients"] or [{"patient_key": key, "sex": None, "birth_year": None}]
+        row["patients"] = row["patients"] or [{"patient_key": key, "sex": None, "birth_year": None, "region": None}]
     row["held"] = [held_row("record", _unit(r), r.source, r.delivery, why) for r, why in held]
     return row | {
         "patient_keys": [key],

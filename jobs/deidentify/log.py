@@ -8,8 +8,11 @@ from jobs.dicom.log import LogEntry
 from jobs.frames import Row
 
 
-def log_rows(file_key: str, entries: Iterable[LogEntry]) -> list[Row]:
-    """One row an attribute path of a file, with how often it was met; of several decisions the first is named."""
+def log_rows(file_key: str, site_key: str, entries: Iterable[LogEntry]) -> list[Row]:
+    """One row an attribute path of a file, with how often it was met; of several decisions the first is named.
+
+    The device is not known yet.
+    """
     rows: dict[str, Row] = {}
     for entry in entries:
         row = rows.setdefault(
@@ -20,6 +23,8 @@ def log_rows(file_key: str, entries: Iterable[LogEntry]) -> list[Row]:
                 "action": entry.action,
                 "rule": entry.rule,
                 "code": entry.code,
+                "site_key": site_key,
+                "device_key": None,
                 "occurrences": 0,
             },
         )

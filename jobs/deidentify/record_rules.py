@@ -7,12 +7,13 @@ rule names is removed; names of unlisted elements are not written down, as a nam
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 from functools import cache
 from typing import Any
 
 from jobs.deidentify.record_codes import LOINC, codes, is_loinc, table
+from jobs.deidentify.record_results import parts, result_of
 from jobs.deidentify.record_values import coded, codings, items
 
 NOT_LISTED = "not on the list of allowed elements"
@@ -20,7 +21,7 @@ VOID = "entered in error or refuted"
 GENETICS = "69548-6"
 """LOINC: genetic variant assessment."""
 
-_REMOVED, _OTHER = "removed", "(other)"
+_REMOVED, _CLEANED, _OTHER = "removed", "cleaned", "(other)"
 
 Rules = Mapping[str, tuple[str, str]]
 """Element to action and rule."""
@@ -39,13 +40,33 @@ def form_of(kind: str, body: Mapping[str, Any]) -> str:
     return _observation(body) if kind == "Observation" else kind
 
 
-def allowed(form: str, body: Mapping[str, Any]) -> tuple[dict[str, Any], list[Decision]]:
-    """The part of a record that its rules let through, and what was decided about every element."""
+def free_text_paths() -> list[str]:
+    """Form and element of every free text that the settings may keep."""
+    return [
+        f"{form}.{element}"
+        for form, rules in _rules().items()
+        for element, (action, _) in rules.items()
+        if action == _CLEANED
+    ]
+
+
+def allowed(form: str, body: Mapping[str, Any], texts: Collection[str] = ()) -> tuple[dict[str, Any], list[Decision]]:
+    """The part of a record that its rules let through, and what was decided about every element.
+
+    Args:
+        form: of the record.
+        body: the record.
+        texts: which of `free_text_paths` the settings keep; they are let through as they came.
+    """
     rules = _rules().get(form)
     if rules is None or "" in rules:
         action, rule = (rules or {}).get("", (_REMOVED, VOID if form.endswith("[void]") else NOT_LISTED))
         return {}, [(form, action, rule)]
     decisions: list[Decision] = []
+    dropped = {element for element, (action, _) in rules.items() if action == _CLEANED} - {
+        path.removeprefix(f"{form}.") for path in texts if path.startswith(f"{form}.")
+    }
+    rules = {**rules, **dict.fromkeys(dropped, (_REMOVED, "free text"))}
     kept = _project("", {k: v for k, v in body.items() if k != "resourceType"}, rules, decisions)
     return kept, [(f"{form}.{element}", action, rule) for element, action, rule in decisions]
 
@@ -55,9 +76,8 @@ def _observation(body: Mapping[str, Any]) -> str:
     if GENETICS in observed:
         return "Observation[genetics]"
     expected = "dataAbsentReason" not in body and any(code in codes("measurement") for code in observed)
-    parts = any("valueQuantity" in part for part in items(body.get("component")))
-    measured = "valueQuantity" in body or parts or expected
-    return "Observation[measurement]" if observed and measured else "Observation[other]"
+    told = any("valueQuantity" in part or result_of(part, body) for part, _ in parts(body))
+    return "Observation[measurement]" if observed and (told or expected) else "Observation[other]"
 
 
 def _is_void(body: Mapping[str, Any]) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 from jobs.errors import BadInput
 from schemas.reasons import Reason
 
+_POSTAL_CODE = re.compile(r"(\d{5}|\d{5}-\d{4}|\d{3} \d{2})|\d{4}", re.ASCII)
 _GERMAN_DATE = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})(?:[ T]+(\d{1,2})[:.](\d{2})(?:[:.]\d{2})?)?")
 
 
@@ -80,6 +81,16 @@ def start(body: Mapping[str, Any], element: str) -> datetime | None:
     period = body.get(f"{element}Period")
     began = period.get("start") if isinstance(period, dict) else None
     return moment(body.get(f"{element}DateTime") or body.get(f"{element}Instant") or began)
+
+
+def region(postal_code: object) -> str | None:
+    """The first two digits of a postal code of five, the first of one of four: a region, not a quarter; else None.
+
+    That is fewer digits than the three that 45 CFR 164.514(b)(2)(i)(B) allows; codes with letters are not read.
+    """
+    written = re.sub(r"^[A-Z]{1,2}-", "", str(postal_code or "").strip())
+    found = _POSTAL_CODE.fullmatch(written)
+    return None if found is None else written[: 2 if found[1] else 1]
 
 
 def age(born: date, on: date) -> int:

@@ -2,7 +2,8 @@
 
 What is allowed, and what becomes of it, is written in `record_rules.csv` (an element a row) and
 `record_codes.csv` (codes, units and materials); both are data that an officer can read. Dates move by the
-patient's days, times are cut to the hour, numbers become keyed HMACs, free text goes. Units are changed only
+patient's days, times are cut to the hour, numbers become keyed HMACs, free text goes (or is cleaned, where the settings
+say so). Units are changed only
 where the factor is exact (g/dL to g/L).
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 
 from jobs.deidentify.record_case import Case, CleanedRecords, Record
 from jobs.deidentify.record_kinds import HANDLERS
@@ -29,6 +31,8 @@ def clean_records(
     pseudonyms: Pseudonyms,
     materials: Mapping[str, str] | None = None,
     identifiers: Collection[str] = (),
+    texts: Mapping[str, Collection[str]] | None = None,
+    staff: Collection[str] = (),
 ) -> CleanedRecords:
     """Clean all records of one patient, in the order in which they were delivered.
 
@@ -38,35 +42,33 @@ def clean_records(
         pseudonyms: of the lake.
         materials: source to what all its specimens are, for those of which no record says it.
         identifiers: what the raw inputs name the patient by; a record whose rows hold any of it is held.
+        texts: source to the paths of free text that is kept, cleaned of all identifiers and of what looks like one.
+        staff: names of others, which are taken out of free text too.
 
     Returns:
         Rows and log; every record is either passed or held.
     """
-    cleaned = _cleaned(records, patient_id, pseudonyms, materials or {})
+    case = partial(
+        Case, patient_id, pseudonyms, materials or {}, texts=texts or {}, known=frozenset([*identifiers, *staff])
+    )
+    cleaned = _cleaned(records, case())
     if not _names(cleaned, identifiers):
         return cleaned
-    telling = {
-        (record.path, record.position)
-        for record in records
-        if _names(_cleaned([record], patient_id, pseudonyms, materials or {}), identifiers)
-    }
+    telling = {(record.path, record.position) for record in records if _names(_cleaned([record], case()), identifiers)}
     silent = [record for record in records if (record.path, record.position) not in telling]
-    cleaned = _cleaned(silent, patient_id, pseudonyms, materials or {})
+    cleaned = _cleaned(silent, case())
     cleaned.held.extend((*place, Reason.IDENTIFIER_FOUND) for place in sorted(telling))
     return cleaned
 
 
-def _cleaned(
-    records: Sequence[Record], patient_id: str, pseudonyms: Pseudonyms, materials: Mapping[str, str]
-) -> CleanedRecords:
-    case = Case(patient_id, pseudonyms, materials)
+def _cleaned(records: Sequence[Record], case: Case) -> CleanedRecords:
     for record in sorted(records, key=lambda r: (r.delivery, r.path, r.position)):
         try:
             body = json.loads(record.body, parse_float=Decimal)
             if not isinstance(body, dict):
                 raise BadInput(Reason.MALFORMED_RECORD)
             form = form_of(record.kind, body)
-            kept, decisions = allowed(form, body)
+            kept, decisions = allowed(form, body, case.texts.get(record.source, ()))
             if form in HANDLERS:
                 HANDLERS[form](case, record, kept)
         except BadInput as bad:

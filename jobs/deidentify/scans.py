@@ -98,7 +98,7 @@ class ScanCleaner:
         yield {
             "scans": scans,
             "regions": [_whole(scan, pseudonyms) for scan in scans],
-            "deid_log": log,
+            "deid_log": [entry | {"device_key": scan["scanner_key"]} for scan in scans for entry in log] or log,
             "held": [held_row("file", path, row["source"], row["delivery"], reason) for path, reason in held.items()],
             "scan_id": scan_id,
             "paths": [file["path"] for file in files],
@@ -134,7 +134,8 @@ class ScanCleaner:
             with self._store.writing(self._curated(uri)) as stored:
                 while chunk := target.read(1 << 20):
                     stored.write(chunk)
-        log.extend(log_rows(file_key, [*entries, inspection.entry]))
+        site = pseudonyms.key_for("site", row["source"])
+        log.extend(log_rows(file_key, site, [*entries, inspection.entry]))
         return Cleaned(uri, file["media_type"])
 
     def _looks_at(self, media_type: str) -> bool:

@@ -72,7 +72,8 @@ def facts_of_specimens(lake: Lake) -> DataFrame:
             F.max_by("code", F.struct(F.coalesce("onset", F.lit("0001-01-01").cast("date")), "code")).alias("diagnosis")
         )
     )
-    measured = lake.read("curated.measurements").where(F.col("code").isin(*BLOOD_COUNT))
+    exact = F.col("value").isNotNull() & F.col("comparator").isNull()
+    measured = lake.read("curated.measurements").where(F.col("code").isin(*BLOOD_COUNT) & exact)
     before = specimens.join(
         measured.select("patient_key", "code", "value", "taken", "measurement_id"), "patient_key"
     ).where(F.col("taken") <= F.col("collected"))

@@ -13,7 +13,9 @@ import pyarrow.compute as pc
 
 from jobs.lake import Lake
 from jobs.release.candidate import Candidate
+from jobs.release.unusual import SHORT
 from schemas.contract import Privacy
+from schemas.deid_log import DEID_LOG
 from schemas.looks import PIXELS, Look, in_words
 from schemas.reasons import Reason
 from schemas.released_cells import RELEASED_CELLS
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 QUASI = tuple(column.name for column in RELEASED_CELLS.columns if column.privacy is Privacy.QUASI)
+ACTIONS = DEID_LOG.column("action").values
 SMALLEST = 15
 """How many of the smallest groups the report lists."""
 MEANINGS = {
@@ -98,6 +101,27 @@ def looked_for_text(treated: list[Row], held: list[Row]) -> str:
     looks = {row["rule"]: row["files"] for row in treated if row["pattern"] == PIXELS}
     findings = sum(row["open"] for row in held if row["reason"] == Reason.BURNED_IN_TEXT)
     return in_words({look: looks.get(look, 0) for look in Look}, findings)
+
+
+def origins(lake: Lake, candidate: Candidate) -> list[Row]:
+    """What was done to the attributes of each site and device: files, attributes, and how often each action.
+
+    Of their pseudonyms the first digits are told: enough to tell them apart.
+    """
+    from pyspark.sql import functions as F
+
+    log = lake.read("curated.deid_log", candidate.tables.get("curated.deid_log"))
+    names = [F.substring(f"{name}_key", 1, SHORT).alias(name) for name in ("site", "device")]
+    counts = [F.sum(F.when(F.col("action") == action, F.col("occurrences")).otherwise(0)) for action in ACTIONS]
+    return _rows(
+        log.groupBy(*names)
+        .agg(
+            F.countDistinct("file_key").alias("files"),
+            F.countDistinct("attribute_path").alias("attributes"),
+            *(count.alias(action) for action, count in zip(ACTIONS, counts, strict=True)),
+        )
+        .orderBy("site", "device")
+    )
 
 
 def held_back(lake: Lake) -> list[Row]:

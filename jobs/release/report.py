@@ -6,14 +6,16 @@ value that was removed, or anything else of a column that identifies a person by
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jobs.lake import Lake
 from jobs.release import facts, pictures
-from jobs.release.candidate import Candidate, folder
+from jobs.release.candidate import Candidate, candidates, folder
 from jobs.release.contents import columns
+from jobs.release.unusual import Unusual, compared
 from schemas.contract import Privacy
 from schemas.released_cells import RELEASED_CELLS
 
@@ -37,6 +39,19 @@ def uri(lake: Lake, identity: str) -> str:
     return f"{lake.settings.zone_root('restricted')}/reports/{identity}.html"
 
 
+def counts_uri(lake: Lake, identity: str) -> str:
+    """Where the counts lie that the report on the next candidate compares with."""
+    return f"{lake.settings.zone_root('restricted')}/reports/{identity}.json"
+
+
+def before(lake: Lake, candidate: Candidate) -> dict[str, Any] | None:
+    """The counts of the newest candidate of an earlier snapshot that has a report; None where there is none."""
+    earlier = [one for one in candidates(lake) if one.snapshot_number < candidate.snapshot_number]
+    places = (counts_uri(lake, one.id) for one in reversed(earlier))
+    found = next((place for place in places if lake.store.exists(place)), None)
+    return json.loads(lake.store.read(found)) if found else None
+
+
 def exists(lake: Lake, candidate: Candidate) -> bool:
     """Whether the report was rendered, and for these bytes."""
     place = uri(lake, candidate.id)
@@ -51,15 +66,20 @@ def render(lake: Lake, candidate: Candidate) -> str:
     cells = columns(lake.store, root, [*NEEDED, *facts.QUASI])
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["number"] = lambda value: f"{value:,}".replace(",", "\u202f")
-    treated, held = facts.treated(lake, candidate), facts.held_back(lake)
+    counted = {
+        "treated": facts.treated(lake, candidate),
+        "origins": facts.origins(lake, candidate),
+        "held": facts.held_back(lake),
+    }
     told: dict[str, Any] = {
+        **counted,
+        "unusual": compared(before(lake, candidate), counted),
+        "actions": facts.ACTIONS,
         "candidate": candidate,
         "settings": lake.settings,
         "came": facts.came_in(lake),
-        "treated": treated,
         "codes": facts.MEANINGS,
-        "held": held,
-        "burned_in_text": facts.looked_for_text(treated, held),
+        "burned_in_text": facts.looked_for_text(counted["treated"], counted["held"]),
         "duplicates": facts.duplicates(lake, candidate),
         "linked": cells.num_rows - cells["duplicate_of"].null_count,
         "anonymity": facts.anonymity(cells),
@@ -72,6 +92,7 @@ def render(lake: Lake, candidate: Candidate) -> str:
         "labels": _labels(candidate),
     }
     page: str = environment.from_string(TEMPLATE.read_text()).render(told, verdicts=verdicts(told))
+    lake.store.write(counts_uri(lake, candidate.id), json.dumps(counted).encode())
     lake.store.write(uri(lake, candidate.id), page.encode())
     return page
 
@@ -82,6 +103,7 @@ def verdicts(told: dict[str, Any]) -> list[Verdict]:
         _patients(told),
         _rescan(told["held"]),
         _quarantine(told["held"]),
+        _unusual(told["unusual"]),
         _small_groups(told["anonymity"], told["candidate"].anonymity),
         _residual(told["candidate"].anonymity),
         _warnings(told["candidate"]),
@@ -116,6 +138,15 @@ def _quarantine(held: list[dict[str, Any]]) -> Verdict:
         "None of them is in this release.",
         "quarantine",
     )
+
+
+def _unusual(found: Unusual) -> Verdict:
+    if found.first:
+        return Verdict(True, "There is no earlier candidate to compare with: read all of what was done.", "unusual")
+    if not found.count:
+        return Verdict(True, "Nothing is new or unusual against the candidate before.", "unusual")
+    lines = "1 thing is" if found.count == 1 else f"{found.count} things are"
+    return Verdict(False, f"{lines} new or unusual against the candidate before.", "unusual")
 
 
 def _small_groups(found: facts.Anonymity, told: dict[str, Any]) -> Verdict:

@@ -19,7 +19,8 @@ SPECIAL = {
     "code": "6690-2", "gene": "FLT3", "pixel_sha256": "a" * 64, "image": b"png", "age_group": "40-49",
     "attribute_path": "(0010,0010)", "polygon": [0.0, 0.0, 1.0, 0.0, 1.0, 1.0], "coordinates": [1.0, 2.0],
     "unit_a": "0" * 32, "unit_b": "f" * 32, "width": 250, "height": 250, "birth_year": 1960,
-    "mpp_x": 0.25, "mpp_y": 0.25,
+    "mpp_x": 0.25, "mpp_y": 0.25, "coding_change": "c.1849G>T", "genomic_change": "g.5073770G>T",
+    "protein_change": "p.V617F", "karyotype": "46,XX", "region": "81",
 }  # fmt: skip
 
 

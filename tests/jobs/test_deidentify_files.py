@@ -114,6 +114,25 @@ def test_wrong_use_writes_nothing(folder, wrong):
     assert sorted(folder.rglob("*")) == before
 
 
+def test_a_changed_key_is_noticed_by_the_report_of_an_earlier_run(folder, capsys):
+    report = ["--report", str(folder / "report.json")]
+    assert clean(folder, *report) == 0
+    first = {path.parent.name for path in outputs(folder)}
+    (folder / "key").write_bytes(KEY[::-1])
+    (folder / "out").rename(folder / "before")
+    told = sorted(folder.rglob("*"))
+    assert clean(folder, *report) == 2
+    assert "another key" in capsys.readouterr().err
+    assert sorted(folder.rglob("*")) == told
+    (folder / "key").write_bytes(KEY)
+    assert clean(folder, *report) == 0
+    assert {path.parent.name for path in outputs(folder)} == first
+    assert KEY.hex() not in (folder / "report.json").read_text()
+    (folder / "report.json").write_text("no report")
+    (folder / "out").rename(folder / "again")
+    assert clean(folder, *report) == 2
+
+
 def test_identifiers_are_read_at_every_depth_and_in_every_encoding():
     for name in ("CT_small.dcm", "MR_small_implicit.dcm", "ExplVR_BigEnd.dcm", "image_dfl.dcm", "nested_priv_SQ.dcm"):
         path = get_testdata_file(name)

@@ -10,6 +10,8 @@ import pytest
 from jobs.errors import ContractMismatch, GateFailed, LakeTooNew, StaleOutput, UnknownTable
 from jobs.lake import Lake, contract
 from jobs.store import hadoop_path
+from schemas import tables
+from schemas.contract import Column
 from schemas.stages import JOIN
 
 KEY = {n: f"{n:032x}" for n in range(10)}
@@ -105,6 +107,26 @@ def test_tables_need_no_more_than_reader_protocol_1(lake):
     log = lake.store.read(f"{lake.uri(contract('curated.splits'))}/_delta_log/{0:020d}.json")
     protocol = next(json.loads(line)["protocol"] for line in log.splitlines() if b'"protocol"' in line)
     assert protocol["minReaderVersion"] == 1
+
+
+def test_a_table_of_a_narrower_contract_is_widened(lake, monkeypatch):
+    wide = contract("curated.splits")
+    side = replace(wide.column("side"), values=("train",))
+    own = tuple(side if column.name == "side" else column for column in wide.own_columns)
+    monkeypatch.setitem(tables.TABLES, "curated.splits", replace(wide, own_columns=own))
+    lake.write(lake.work(JOIN), "curated.splits", splits(lake, (1, "train")))
+    free = replace(wide.column("side"), nullable=True)
+    more = Column("note", "string", "A note.", nullable=True)
+    own = (*(free if column.name == "side" else column for column in wide.own_columns), more)
+    monkeypatch.setitem(tables.TABLES, "curated.splits", replace(wide, own_columns=own))
+    rows = splits(lake, (2, "test")).selectExpr("*", "CAST(NULL AS string) AS note")
+    lake.write(lake.work(JOIN), "curated.splits", rows)
+    assert sides(lake) == {KEY[1]: "train", KEY[2]: "test"}
+    nobody = splits(lake, (3, "test")).selectExpr(
+        "patient_key", "scheme", "CAST(NULL AS string) AS side", "'x' AS note"
+    )
+    lake.write(lake.work(JOIN), "curated.splits", nobody)
+    assert sides(lake)[KEY[3]] is None
 
 
 def test_a_lake_of_a_newer_version_is_refused(lake):

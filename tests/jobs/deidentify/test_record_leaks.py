@@ -53,11 +53,28 @@ RESOURCES = [
      "valueCodeableConcept": concept(LOINC, "LA9633-4"),
      "component": [{"code": concept(LOINC, "48018-6"), "valueCodeableConcept": {
          "coding": [{"system": "http://www.genenames.org/geneId", "code": "HGNC:3765", "display": "FLT3"}]}}]},
+    {**COMMON, **OBSERVED, "resourceType": "Observation", "code": concept(LOINC, "69548-6"),
+     "valueCodeableConcept": concept(LOINC, "LA9633-4"), "component": [
+        {"code": concept(LOINC, code), "valueString": "x", "valueCodeableConcept": concept("urn:x", x)}
+        for code, x in (("48004-6", "c.1849G>T"), ("48005-3", "p.V617F"), ("81290-9", "g.5073770G>T"),
+                        ("81291-7", "t(9;22)(q34;q11)"))]},
+    *({**COMMON, **OBSERVED, "resourceType": "Observation", "code": concept(LOINC, "5196-1"),
+       "category": [concept("http://terminology.hl7.org/CodeSystem/observation-category", "laboratory")],
+       "interpretation": [concept("http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation", "POS")],
+       **value, "component": [{"code": concept(LOINC, "718-7"), "interpretation": [concept("x", "x")], **value}]}
+      for value in ({"valueString": "neg."}, {"valueCodeableConcept": concept(SNOMED, "10828004")},
+                    {"valueCodeableConcept": {"text": "negativ"}}, {"valueInteger": 3}, {"valueBoolean": True},
+                    {"valueRatio": {"numerator": {"value": 1, "unit": "x"}, "denominator": {"value": 80}}},
+                    {"valueQuantity": {**QUANTITY, "comparator": "<"},
+                     "referenceRange": [{"low": QUANTITY, "high": QUANTITY, "text": "x", "age": {"low": QUANTITY},
+                                         "appliesTo": [concept("x", "x")]}]})),
     {**COMMON, "resourceType": "Specimen", "accessionIdentifier": {"system": "x", "value": "B24-17"},
      "type": concept(SNOMED, "119359002"), "receivedTime": "2024-03-01",
      "collection": {"collectedDateTime": "2024-03-01T10:45:12+02:00", "collector": {"display": "x"}}},
     {"resourceType": "laboratory", "lab_number": "x", "national_id": "x", "analyte": "718-7", "value": "131",
-     "unit": "g/L", "collected_at": "04.03.2024 08:15", "comment": "x", "name": "x", "operator": "x"},
+     "unit": "g/L", "collected_at": "04.03.2024 08:15", "comment": "x", "name": "x", "operator": "x",
+     "interpretation": "H", "flag": "H", "reference_low": "1", "reference_high": "2", "reference_range": "1-2",
+     "comparator": "<"},
     {"resourceType": "scan", "file": "x", "specimen": "B24-17", "patient_number": "x", "scanned_at": "2024-03-01"},
     {**COMMON, "resourceType": "DocumentReference", "content": [{"attachment": {"data": "x", "title": "x"}}]},
     {**COMMON, "resourceType": "Consent", "status": "active"},
@@ -106,7 +123,13 @@ def leaks(resource, path, token):
 
 def is_number(path):
     """A number may be any number; the search of every output looks for those of the patient."""
-    return path[-1:] == ("value",) and path[:1] != ("accessionIdentifier",) and path[:1] != ("identifier",)
+    limits = {"reference_low", "reference_high", "reference_range"}
+    return (
+        path[-1:]
+        and path[-1] in {"value", *limits}
+        and path[:1] != ("accessionIdentifier",)
+        and path[:1] != ("identifier",)
+    )
 
 
 @pytest.mark.parametrize("resource", RESOURCES, ids=lambda r: r["resourceType"])

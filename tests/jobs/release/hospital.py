@@ -145,6 +145,8 @@ def deid_log() -> list[Row]:
             "action": action,
             "rule": rule,
             "code": code,
+            "site_key": key("site", file % 2),
+            "device_key": key("scanner", 0) if path.startswith("(") else None,
             "occurrences": n,
         }
         for file in range(4)

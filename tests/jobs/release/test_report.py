@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import replace
 
 import pyarrow as pa
 import pytest
 
 from jobs.release import facts, report
-from jobs.release.candidate import folder
+from jobs.release.candidate import folder, record
 from jobs.release.contents import files
 from jobs.release.pictures import SAMPLES
 from tests.jobs.release import hospital
@@ -52,6 +54,33 @@ def test_it_tells_what_came_was_done_was_found_and_was_held_back(page):
     assert "The search found an identifier in 1 output." in said
     assert "pseudonymised" in said
     assert "2 warnings were raised when the snapshot was made" in said
+
+
+def test_it_sums_by_site_and_device(page):
+    said = text_of(page)
+    head = "Site Device Files Attributes removed emptied replaced shifted generalised cleaned kept"
+    site, device = (hospital.key(kind, 0)[:8] for kind in ("site", "scanner"))
+    assert head in said
+    assert f"{site} {device} 2 9 2 6 6 2 0 0 2" in said
+    assert hospital.key("scanner", 0) not in page
+    assert "There is no earlier candidate to compare with" in said
+
+
+def test_it_tells_what_is_new_against_the_candidate_before(copied):
+    lake, candidate = copied.lake, copied.candidate
+    earlier = replace(candidate, id="0" * 16, snapshot_number=0)
+    lake.store.write(f"{folder(lake, earlier.id)}/SHA256SUMS", b"")
+    record(lake, earlier)
+    report.render(lake, candidate)
+    lake.store.write(report.counts_uri(lake, earlier.id), lake.store.read(report.counts_uri(lake, candidate.id)))
+    assert "Nothing is new or unusual against the candidate before." in text_of(report.render(lake, candidate))
+    before = json.loads(lake.store.read(report.counts_uri(lake, earlier.id)))
+    before["treated"] = [row for row in before["treated"] if row["pattern"] != "Patient.name"]
+    before["origins"] = before["origins"][:1]
+    lake.store.write(report.counts_uri(lake, earlier.id), json.dumps(before).encode())
+    said = text_of(report.render(lake, candidate))
+    assert "4 things are new or unusual against the candidate before." in said
+    assert "Attributes never met before Attribute Name Action Rule Files Patient.name removed free text 4" in said
 
 
 def test_samples_are_spread_over_classes_and_sides(built, page):

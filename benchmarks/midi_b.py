@@ -1,0 +1,157 @@
+"""How many actions a tool got right, by the action types of MIDI-B (NCI's de-identification benchmark of 2024).
+
+A file without an output has none of its actions right. `pixels hidden` is not scored, as no text is planted in pixels.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+import deid_score
+import pydicom
+from leak_corpus import Planted
+from pydicom.dataelem import DataElement
+
+from jobs.dicom.codes import is_registered
+from jobs.dicom.profile import Do, default_profile
+
+TYPES = (
+    "text removed", "text retained", "tag retained", "date shifted", "uid changed", "uid consistent",
+    "patient id consistent", "pixels retained",
+)  # fmt: skip
+Score = dict[str, tuple[int, int]]
+"""Action type to how many are right, and how many there are."""
+
+
+class File(NamedTuple):
+    """One file before and after, by the paths of its elements."""
+
+    name: str
+    patient: str
+    before: dict[deid_score.PathOf, DataElement]
+    after: dict[deid_score.PathOf, DataElement]
+
+
+def actions(inputs: Path, planted: dict[str, Planted], outputs: dict[str, Path]) -> Score:
+    """Right actions and all actions of each type."""
+    files = [_file(inputs / name, outputs.get(name)) for name in planted]
+    right, due = Counter[str](), Counter[str]()
+
+    def count(kind: str, results: Iterator[bool]) -> None:
+        for result in results:
+            due[kind] += 1
+            right[kind] += result
+
+    count("text removed", _removed(planted, outputs))
+    for kind, result in _retained(inputs, planted, outputs):
+        count(kind, iter([result]))
+    count("date shifted", _shifted(files))
+    for kind, result in _uids(files):
+        count(kind, iter([result]))
+    count("patient id consistent", _patients(files))
+    count("pixels retained", (_same_pixels(inputs / name, outputs.get(name)) for name in planted))
+    return {kind: (right[kind], due[kind]) for kind in TYPES}
+
+
+def shown(score: Score) -> str:
+    """The score in one line."""
+    return ", ".join(f"{kind} {right}/{due}" for kind, (right, due) in score.items())
+
+
+def _file(path: Path, output: Path | None) -> File:
+    header = deid_score.read(path)
+    after = dict(deid_score.flat(deid_score.read(output))) if output else {}
+    return File(path.name, str(header.get("PatientID") or ""), dict(deid_score.flat(header)), after)
+
+
+def _removed(planted: dict[str, Planted], outputs: dict[str, Path]) -> Iterator[bool]:
+    """Each planted token, right where no output holds it and the file has one."""
+    found = deid_score.tokens_in(outputs.values())
+    for name, one in planted.items():
+        yield from (name in outputs and token not in found for token in one.tokens)
+
+
+def _retained(inputs: Path, planted: dict[str, Planted], outputs: dict[str, Path]) -> Iterator[tuple[str, bool]]:
+    """Values that carry no identifier: whether the attribute is there, and whether its text or number is the same."""
+    for name, one in planted.items():
+        after = dict(deid_score.flat(deid_score.read(outputs[name]))) if name in outputs else {}
+        for path, (kind, element) in deid_score.values(inputs / name, one.places).items():
+            if kind == "value" and element.VR != "UI":
+                yield "tag retained", path in after
+                yield "text retained", path in after and deid_score.same(kind, element, after[path])
+
+
+def _shifted(files: list[File]) -> Iterator[bool]:
+    """Dates that the table lists: right where all of a patient moved by the same days, and not by none."""
+    moved: dict[str, list[timedelta | None]] = defaultdict(list)
+    for file in files:
+        for path, element in file.before.items():
+            if element.VR in ("DA", "DT") and _asks(path, Do.CLEAN) and (day := _day(element)):
+                new = _day(file.after[path]) if path in file.after else None
+                moved[file.patient or file.name].append(new - day if new else None)
+    for shifts in moved.values():
+        common = Counter(shift for shift in shifts if shift).most_common(1)
+        yield from (bool(common) and shift == common[0][0] for shift in shifts)
+
+
+def _day(element: DataElement) -> date | None:
+    try:
+        return date.fromisoformat(str(element.value)[:8])
+    except ValueError:
+        return None
+
+
+def _asks(path: deid_score.PathOf, do: Do) -> bool:
+    """Whether the profile of a release asks for an action at a path, and removes none of the sequences around it."""
+    actions = [default_profile().action(part) for part in path if isinstance(part, int) and part > 0xFFFF]
+    last, around = actions[-1], actions[:-1]
+    return last is not None and last.do is do and not any(a and a.do not in (Do.KEEP, Do.CLEAN) for a in around)
+
+
+def _uids(files: list[File]) -> Iterator[tuple[str, bool]]:
+    """UIDs that the table lists: changed to another valid one; and everywhere to the same, which no other becomes."""
+    became: dict[str, set[str]] = defaultdict(set)
+    places = list[tuple[str, str]]()
+    for file in files:
+        for path, element in file.before.items():
+            if element.VR == "UI" and element.VM == 1 and _asks(path, Do.UID):
+                old, new = str(element.value), str(file.after[path].value or "") if path in file.after else ""
+                if old and not is_registered(old):
+                    became[old].add(new)
+                    places.append((old, new))
+    owners = Counter(new for news in became.values() for new in news)
+    for old, new in places:
+        yield "uid changed", pydicom.uid.UID(new).is_valid and new != old
+        yield "uid consistent", new != "" and len(became[old]) == 1 and owners[new] == 1
+
+
+def _patients(files: list[File]) -> Iterator[bool]:
+    """Files of a patient that all got one number, which no other patient got."""
+    became: dict[str, set[str]] = defaultdict(set)
+    for file in files:
+        became[file.patient].add(_patient(file))
+    owners = Counter(number for patient, numbers in became.items() if patient for number in numbers)
+    for file in files:
+        if file.patient:
+            yield _patient(file) != "" and len(became[file.patient]) == 1 and owners[_patient(file)] == 1
+
+
+def _patient(file: File) -> str:
+    element = file.after.get((0x00100020,))
+    return str(element.value or "") if element is not None else ""
+
+
+def _same_pixels(before: Path, after: Path | None) -> bool:
+    """Whether the pixel data, stored or decoded, are the same; files without any count as the same."""
+    if after is None:
+        return False
+    try:
+        one, other = (pydicom.dcmread(path, force=True) for path in (before, after))
+        stored = [ds.get("PixelData") for ds in (one, other)]
+        return stored[0] == stored[1] or bool((one.pixel_array == other.pixel_array).all())
+    except Exception:
+        return False
