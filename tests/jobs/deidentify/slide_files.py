@@ -88,8 +88,8 @@ def aperio_text(tokens: Tokens, width: int, height: int) -> str:
         "AppMag = 40", "MPP = 0.2501", "Date = 03/01/24", "Time = 10:11:12", "StripeWidth = 2040", "Gamma = 2.2",
         "Left = 33.4", "Exposure Time = 45", f"OriginalWidth = {width}",
     ]  # fmt: skip
-    for key in ("User", "Filename", "Title", "ScanScope ID", "Barcode", "Parmset", "ICC Profile", "ScannerType", "Slide",
-                "Time Zone", "Focus Offset", "DisplayColor", "Patient", tokens()):  # fmt: skip
+    for key in ("User", "Filename", "Title", "ScanScope ID", "Barcode", "Parmset", "ICC Profile", "ScannerType",
+                "Slide", "Time Zone", "Focus Offset", "DisplayColor", "Patient", tokens()):  # fmt: skip
         keys.append(f"{key} = {tokens()}")
     head = f"Aperio Image Library v12.0.15 {tokens()}\r\n{width}x{height} [0,0 {width}x{height}] (128x128) {tokens()}"
     return f"{head} JPEG/{tokens()} JPEG/RGB Q=70|" + "|".join(keys)
@@ -178,7 +178,8 @@ def ome_xml(tokens: Tokens, width: int, height: int, *, channels: int = 1, sampl
         for n in range(channels)
     )
     return (
-        f'<?xml version="1.0" encoding="UTF-8"?><!-- {tokens()} --><OME UUID="urn:uuid:{tokens()}" Creator="{tokens()}" '
+        f'<?xml version="1.0" encoding="UTF-8"?><!-- {tokens()} -->'
+        f'<OME UUID="urn:uuid:{tokens()}" Creator="{tokens()}" '
         'xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">'
         f'<Experimenter ID="Experimenter:0" FirstName="{tokens()}" LastName="{tokens()}" UserName="{tokens()}" '
         f'Email="{tokens()}@x.fi" Institution="{tokens()}"/>'
@@ -237,7 +238,7 @@ def restarting(pixels: np.ndarray, blocks: int, **options) -> tuple[bytes, list[
     return data, starts
 
 
-def ndpi(*, stated: bool = True) -> Slide:
+def ndpi(*, stated: bool = True, lying: bool = False) -> Slide:
     """Levels by their lens, a focal plane, the macro image (lens -1) and the map (lens -2)."""
     tokens, full = Tokens(), picture(1024, 512)
     out = io.BytesIO()
@@ -265,7 +266,8 @@ def ndpi(*, stated: bool = True) -> Slide:
         page(np.roll(full, 1, 0), 20.0, 1500)
         page(smaller(full), 10.0)
         page(smaller(full, 4), 5.0)
-        page(label(128, 64), 2.5)
+        if lying:
+            page(label(128, 64), 2.5)
         page(label(256, 128), -1.0)
         page(label(256, 128), -2.0)
     return Slide(out.getvalue(), ["0", "1", "2", "3"], openslide=6)
