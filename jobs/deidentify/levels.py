@@ -28,7 +28,7 @@ from jobs.deidentify.tiff_pixels import TileDecoder
 _NOT_A_LEVEL = re.compile(r"(?<![a-z])(label|macro|overview|barcode)(?![a-z])", re.IGNORECASE)
 _DNG_PREVIEW = 8
 """Bit of NewSubfileType that Aperio sets for the macro image."""
-_RICHEST, _SPREAD = 10, 10
+_RICHEST, _SPREAD = 8, 8
 """Tiles that are compared: those of the most bytes, and others evenly over the page."""
 _ALIKE = 0.6
 """Least correlation of the pixels of a level and those it was made of; other pictures stay below 0.3."""
@@ -183,11 +183,10 @@ def _made_smaller(
     source: NDArray[np.float32], rows: NDArray[np.int_], columns: NDArray[np.int_]
 ) -> list[NDArray[np.float32]]:
     """Averaged, and thinned out to the first, the middle and the last pixel."""
-    sums = np.pad(source.cumsum(0, dtype=np.float64).cumsum(1), ((1, 0), (1, 0)))
-    area = sums[np.ix_(rows[1:], columns[1:])] - sums[np.ix_(rows[:-1], columns[1:])]
-    area -= sums[np.ix_(rows[1:], columns[:-1])] - sums[np.ix_(rows[:-1], columns[:-1])]
-    count = np.outer(np.diff(rows), np.diff(columns))
-    made = [(area / np.maximum(count, 1)).astype(np.float32)]
+    shown = source[: rows[-1], : columns[-1]]
+    sums = np.add.reduceat(np.add.reduceat(shown, rows[:-1], 0), columns[:-1], 1)
+    area = np.outer(np.diff(rows), np.diff(columns))
+    made: list[NDArray[np.float32]] = [(sums / area).astype(np.float32)]
     edges = (rows, columns)
     for share in (0.0, 0.5, 1.0):
         at = [edge[:-1] + ((np.diff(edge) - 1) * share).astype(int) for edge in edges]

@@ -41,8 +41,10 @@ def _tiff(stream: BinaryIO) -> Iterator[Range]:
 
     with tifffile.TiffFile(stream) as tiff:
         for page in tiff.pages:
-            for offset, length in zip(page.dataoffsets, page.databytecounts, strict=True):
-                yield Range(offset, offset + length)
+            for one in (page, *(page.pages or ())):
+                for offset, length in zip(one.dataoffsets, one.databytecounts, strict=True):
+                    if length:
+                        yield Range(offset, offset + length)
 
 
 def _jpeg(data: bytes) -> Iterator[Range]:

@@ -6,8 +6,11 @@ at the markers, which its MCU starts tell (tags 65426 and 65432): what lies betw
 
 from __future__ import annotations
 
+import logging
 import struct
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -87,7 +90,8 @@ class TileDecoder:
         key = page.place, index
         if key not in self._last:
             try:
-                self._last[key] = _grey(self._decode(page, index))
+                with _quiet_tifffile():
+                    self._last[key] = _grey(self._decode(page, index))
             except Exception:  # codecs fail in many ways; what cannot be decoded proves nothing
                 self._last[key] = None
             if len(self._last) > _REMEMBERED:
@@ -141,10 +145,24 @@ class TileDecoder:
         return self._pages[page.place]
 
 
+@contextmanager
+def _quiet_tifffile() -> Iterator[None]:
+    """Hold back tifffile's warnings, which quote values of tags."""
+    logger = logging.getLogger("tifffile")
+    disabled, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = disabled
+
+
 def _grey(samples: NDArray[Any]) -> NDArray[np.float32]:
     top = np.iinfo(samples.dtype).max if np.issubdtype(samples.dtype, np.integer) else 1.0
-    grey: NDArray[np.float32] = samples[..., :3].mean(axis=-1, dtype=np.float32) * np.float32(255 / top)
-    return grey
+    channels = min(3, samples.shape[-1])
+    grey: NDArray[np.float32] = samples[..., 0].astype(np.float32)
+    for channel in range(1, channels):
+        grey += samples[..., channel]
+    return grey * np.float32(255 / top / channels)
 
 
 def _stated_pixels(data: bytes, codec: int) -> int:

@@ -25,7 +25,7 @@ from jobs.deidentify.tiff import (
     Page,
     read_exactly,
 )
-from jobs.dicom.codestream import DamagedStream, clean_codestream, clean_jpeg
+from jobs.dicom.codestream import EOI, SOS, DamagedStream, clean_codestream, clean_jpeg, jpeg_segments
 
 _NONE, _LZW, _JPEG, _PACKBITS, _ZSTD, _WEBP = 1, 5, 7, 32773, 50000, 50001
 _DEFLATE = (8, 32946)
@@ -36,7 +36,7 @@ LARGE = 1 << 23
 """Bytes from which a segment is streamed."""
 _HELD = 1 << 28
 _CHUNK = 1 << 20
-_SOI, _EOI = b"\xff\xd8", b"\xff\xd9"
+_START, _END = b"\xff\xd8", b"\xff\xd9"
 _ENDS_SCAN = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 """A marker behind entropy-coded data that is neither a stuffed byte nor a restart (ITU-T T.81, B.1.1.2)."""
 _WEBP_CHUNKS = frozenset({b"VP8 ", b"VP8L", b"VP8X", b"ALPH"})
@@ -54,9 +54,17 @@ class Segments:
         if self.codec not in CODECS:
             raise CannotRewrite
         self.due = _plain_bytes(page)
+        self._head = self._clean_head = b""
+        """Headers of the last JPEG tile: all tiles of a level have the same as a rule."""
 
     def copy(self, offset: int, length: int) -> int:
-        """Append the segment to the target; returns how many bytes it has now, at least 1."""
+        """Append the segment to the target; returns how many bytes it has now."""
+        try:
+            return self._copy(offset, length)
+        except zlib.error:
+            raise DamagedStream from None
+
+    def _copy(self, offset: int, length: int) -> int:
         if length <= LARGE:
             data = self.clean(read_exactly(self.source, offset, length))
             self.target.write(data)
@@ -77,7 +85,7 @@ class Segments:
     def clean(self, data: bytes) -> bytes:
         """A segment without what is no image."""
         if self.codec == _JPEG:
-            return clean_jpeg(data)
+            return self._clean_tile(data)
         if self.codec in _J2K:
             return clean_codestream(data)
         if self.codec == _NONE:
@@ -87,6 +95,24 @@ class Segments:
         if self.codec == _WEBP:
             return _clean_webp(data)
         return self._again(data)
+
+    def _clean_tile(self, data: bytes) -> bytes:
+        """A JPEG tile; one whose headers are known is only searched for its end."""
+        if not (self._head and data.startswith(self._head)):
+            self._learn(data)
+        begin = len(self._head)
+        ends = _ENDS_SCAN.search(data, begin) if begin else None
+        if ends is None or data[ends.start() + 1] != EOI:
+            return clean_jpeg(data)
+        return self._clean_head + data[begin : ends.start() + 2]
+
+    def _learn(self, data: bytes) -> None:
+        self._head = self._clean_head = b""
+        for segment in jpeg_segments(data):
+            if segment.marker == SOS:
+                begin = segment.payload + struct.unpack_from(">H", data, segment.start + 2)[0] - 2
+                self._head, self._clean_head = data[:begin], clean_jpeg(data[:begin])[:-2]
+                break
 
     def _again(self, data: bytes) -> bytes:
         """Compress anew, as these codecs do not tell where a stream ends."""
@@ -119,18 +145,18 @@ class Segments:
 
     def _stream_jpeg(self, offset: int, end: int) -> None:
         """Headers through the cleaner, scans in chunks, up to the end marker."""
-        if read_exactly(self.source, offset, 2) != _SOI:
+        if read_exactly(self.source, offset, 2) != _START:
             raise DamagedStream
         position, first = offset + 2, True
         while position < end:
             position, headers = self._headers(position, end)
-            cleaned = clean_jpeg(_SOI + headers)[:-2]
+            cleaned = clean_jpeg(_START + headers)[:-2]
             self.target.write(cleaned if first else cleaned[2:])
             first = False
             position = self._scan(position, end)
-            if position + 2 <= end and read_exactly(self.source, position, 2) == _EOI:
+            if position + 2 <= end and read_exactly(self.source, position, 2) == _END:
                 break
-        self.target.write(_EOI)
+        self.target.write(_END)
 
     def _headers(self, position: int, end: int) -> tuple[int, bytes]:
         """Marker segments up to a start of scan; returns where the scan begins."""

@@ -127,7 +127,8 @@ class _Writer:
         for index in filled[np.sort(first)].tolist():
             new_offsets[index] = self.target.tell()
             new_counts[index] = length = segments.copy(int(offsets[index]), int(counts[index]))
-            self.target.write(b"\0" * (length % 2))
+            if length % 2:
+                self.target.write(b"\0")
         origin = filled[first[again]]
         new_offsets[filled], new_counts[filled] = new_offsets[origin], new_counts[origin]
         return new_offsets, new_counts, int(new_counts[0]) - int(counts[0])
