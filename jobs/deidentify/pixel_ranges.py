@@ -39,7 +39,11 @@ def _dicom(stream: BinaryIO) -> Iterator[Range]:
 def _tiff(stream: BinaryIO) -> Iterator[Range]:
     import tifffile  # late, as are the readers of images: most files are DICOM, which needs none of them
 
-    with tifffile.TiffFile(stream) as tiff:
+    size = stream.seek(0, 2)
+    stream.seek(0)
+    wide = stream.read(4) == b"II*\0" and size >= 1 << 32  # only Hamamatsu's classic files are that large
+    stream.seek(0)
+    with tifffile.TiffFile(stream, **({"is_ndpi": True} if wide else {})) as tiff:
         for page in tiff.pages:
             for one in (page, *(page.pages or ())):
                 for offset, length in zip(one.dataoffsets, one.databytecounts, strict=True):
