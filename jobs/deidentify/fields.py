@@ -24,6 +24,10 @@ from schemas.reasons import Reason
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_SIZES = {b"IHDR": 13, b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"pHYs": 9, b"cICP": 4}
 """Chunks of numbers, with the one length that each can have."""
+_PNG_WORDS, _PNG_HIGHEST = frozenset({b"gAMA", b"cHRM", b"pHYs"}), 1 << 24
+"""Chunks of four-byte numbers, and the highest that one can be; four letters would be a higher one."""
+_PNG_BYTES = {b"sRGB": 3, b"sBIT": 16, b"cICP": 31}
+"""Chunks of single bytes, and the highest that one can be."""
 _PNG_CHUNKS = frozenset({*_PNG_SIZES, b"PLTE", b"tRNS", b"sBIT", b"IDAT", b"IEND"})
 _PNG_NAMED = frozenset({*_PNG_CHUNKS, b"tEXt", b"zTXt", b"iTXt", b"eXIf", b"iCCP", b"tIME", b"bKGD", b"hIST", b"sPLT"})
 _ICC_NAME = b"ICC_PROFILE\0"
@@ -128,8 +132,17 @@ def clean_png(data: bytes) -> tuple[bytes, list[LogEntry]]:
     kept = [_PNG]
     entries: list[LogEntry] = []
     inflater = zlib.decompressobj()
+    colour, depth = data[25] if len(data) > 25 else 0, data[24] if len(data) > 25 else 0
     for kind, content in _png_chunks(data):
         replaced = _png_chunk(kind, content)
+        most = _png_most(kind, colour, min(depth, 8))
+        if kind == b"tRNS" and len(content) == {0: 2, 2: 6}.get(colour):
+            values = struct.unpack(f">{len(content) // 2}H", content)
+            most = len(content) if max(values) < 1 << depth else 0
+        if replaced is not None and most is not None and len(replaced) > most:
+            replaced = replaced[:most] if kind == b"PLTE" and most else None
+        if kind == b"IEND":
+            replaced = b""
         if kind == b"IDAT":
             inflater.decompress(content)
             content = b"" if inflater.eof and len(inflater.unused_data) >= len(content) else content
@@ -179,8 +192,24 @@ def _png_chunk(kind: bytes, content: bytes) -> bytes | None:
         return b"ICC\0\0" + zlib.compress(profile) if profile else None
     if kind not in _PNG_CHUNKS or len(content) != _PNG_SIZES.get(kind, len(content)):
         return None
-    most = {b"PLTE": 768, b"tRNS": 256, b"sBIT": 4, b"IEND": 0}.get(kind, len(content))
-    return content if len(content) <= most else None
+    if kind in _PNG_WORDS and any(
+        word > _PNG_HIGHEST for word in struct.unpack_from(f">{len(content) // 4}I", content)
+    ):
+        return None
+    if kind in _PNG_BYTES and max(content, default=0) > _PNG_BYTES[kind]:
+        return None
+    return content
+
+
+def _png_most(kind: bytes, colour: int, depth: int) -> int | None:
+    """Bytes that a chunk can have in an image of a colour type and depth, None where all may pass (PNG 11.3)."""
+    if kind == b"PLTE":
+        return 3 << depth if colour == 3 else 0
+    if kind == b"tRNS":
+        return 1 << depth if colour == 3 else 0
+    if kind == b"sBIT":
+        return {0: 1, 2: 3, 3: 3, 4: 2}.get(colour, 4)
+    return 0 if kind == b"IEND" else None
 
 
 def _png_pack(kind: bytes, content: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 from collections.abc import Iterator
 from io import BytesIO
@@ -13,6 +14,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+from jobs import cli
 from jobs.deidentify.images import deidentify_image
 from jobs.errors import BadInput
 from schemas.reasons import Reason
@@ -263,3 +265,24 @@ def test_mutated_slides_are_cleaned_or_refused(name, pseudonyms):
         assert len(output) < 2 * len(data)
         assert not [form for form in FORMS if form in output]
     assert refused < 150
+
+
+def test_a_folder_of_slides_comes_out_whole(tmp_path: Path, capsys):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "key").write_bytes(bytes(range(32)))
+    for name, make in SLIDES.items():
+        saved(make(), tmp_path / "in", name)
+    (tmp_path / "in" / "tissue.mrxs").write_bytes((tmp_path / "in" / "strips.tif").read_bytes())
+    (tmp_path / "in" / "vms").mkdir()
+    (tmp_path / "in" / "vms" / "a.vms").write_text("[Virtual Microscope Specimen]")
+    Image.fromarray(label()).save(tmp_path / "in" / "vms" / "a_macro.jpg")
+    report = tmp_path / "report.json"
+    command = ["deidentify-files", str(tmp_path / "in"), str(tmp_path / "out"), "--key", f"@{tmp_path / 'key'}"]
+    assert cli.main([*command, "--jobs", "1", "--report", str(report)]) == 0
+    lines = [json.loads(line) for line in (tmp_path / "out.map.jsonl").read_text().splitlines()]
+    refused = {Path(line["input"]).name: line["reason"] for line in lines if line["reason"]}
+    assert refused == {"tissue.mrxs": "not_rewritable", "a_macro.jpg": "not_rewritable", "a.vms": "unknown_format"}
+    outputs = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert len(outputs) == len(SLIDES)
+    for path in (*outputs, report):
+        assert not [form for form in FORMS if form in path.read_bytes()]
