@@ -28,6 +28,8 @@ _PNG_WORDS, _PNG_HIGHEST = frozenset({b"gAMA", b"cHRM", b"pHYs"}), 1 << 24
 """Chunks of four-byte numbers, and the highest that one can be; four letters would be a higher one."""
 _PNG_BYTES = {b"sRGB": 3, b"sBIT": 16, b"cICP": 31}
 """Chunks of single bytes, and the highest that one can be."""
+_INDEXED = 3
+"""Colour type of images with a palette."""
 _PNG_CHUNKS = frozenset({*_PNG_SIZES, b"PLTE", b"tRNS", b"sBIT", b"IDAT", b"IEND"})
 _PNG_NAMED = frozenset({*_PNG_CHUNKS, b"tEXt", b"zTXt", b"iTXt", b"eXIf", b"iCCP", b"tIME", b"bKGD", b"hIST", b"sPLT"})
 _ICC_NAME = b"ICC_PROFILE\0"
@@ -132,19 +134,16 @@ def clean_png(data: bytes) -> tuple[bytes, list[LogEntry]]:
     kept = [_PNG]
     entries: list[LogEntry] = []
     inflater = zlib.decompressobj()
-    colour, depth = data[25] if len(data) > 25 else 0, data[24] if len(data) > 25 else 0
+    depth, colour = data[24:26].ljust(2, b"\0")
+    seen: set[bytes] = set()
     for kind, content in _png_chunks(data):
-        replaced = _png_chunk(kind, content)
-        most = _png_most(kind, colour, min(depth, 8))
-        if kind == b"tRNS" and len(content) == {0: 2, 2: 6}.get(colour):
-            values = struct.unpack(f">{len(content) // 2}H", content)
-            most = len(content) if max(values) < 1 << depth else 0
-        if replaced is not None and most is not None and len(replaced) > most:
-            replaced = replaced[:most] if kind == b"PLTE" and most else None
-        if kind == b"IEND":
-            replaced = b""
+        replaced = None if kind in seen and kind != b"IDAT" else _png_chunk(kind, content, colour, depth)
+        seen.add(kind)
         if kind == b"IDAT":
-            inflater.decompress(content)
+            rest = content
+            while rest and not inflater.eof:
+                inflater.decompress(rest, 1 << 20)
+                rest = inflater.unconsumed_tail
             content = b"" if inflater.eof and len(inflater.unused_data) >= len(content) else content
             replaced = content[: len(content) - len(inflater.unused_data)] if inflater.eof else content
             replaced = replaced or None
@@ -182,8 +181,10 @@ def _unpack_chunk_head(data: bytes, position: int) -> tuple[int, bytes]:
     return int(length), bytes(kind)
 
 
-def _png_chunk(kind: bytes, content: bytes) -> bytes | None:
-    """Return what is kept of a chunk, None for nothing."""
+def _png_chunk(kind: bytes, content: bytes, colour: int, depth: int) -> bytes | None:
+    """Return what is kept of a chunk in an image of a colour type and bit depth, None for nothing (PNG 11.3)."""
+    if kind == b"IEND":
+        return b""
     if kind == b"eXIf":
         orientation = exif_orientation(content)
         return _minimal_exif(orientation) if orientation != 1 else None
@@ -192,24 +193,24 @@ def _png_chunk(kind: bytes, content: bytes) -> bytes | None:
         return b"ICC\0\0" + zlib.compress(profile) if profile else None
     if kind not in _PNG_CHUNKS or len(content) != _PNG_SIZES.get(kind, len(content)):
         return None
-    if kind in _PNG_WORDS and any(
-        word > _PNG_HIGHEST for word in struct.unpack_from(f">{len(content) // 4}I", content)
-    ):
+    words = struct.iter_unpack(">I", content[: len(content) // 4 * 4]) if kind in _PNG_WORDS else ()
+    if any(word > _PNG_HIGHEST for (word,) in words):
         return None
     if kind in _PNG_BYTES and max(content, default=0) > _PNG_BYTES[kind]:
         return None
-    return content
-
-
-def _png_most(kind: bytes, colour: int, depth: int) -> int | None:
-    """Bytes that a chunk can have in an image of a colour type and depth, None where all may pass (PNG 11.3)."""
     if kind == b"PLTE":
-        return 3 << depth if colour == 3 else 0
-    if kind == b"tRNS":
-        return 1 << depth if colour == 3 else 0
-    if kind == b"sBIT":
-        return {0: 1, 2: 3, 3: 3, 4: 2}.get(colour, 4)
-    return 0 if kind == b"IEND" else None
+        return content[: 3 << min(depth, 8)] if colour == _INDEXED else None
+    if kind == b"tRNS" and not _is_transparency(content, colour, depth):
+        return None
+    return content if kind != b"sBIT" or len(content) <= 4 else None
+
+
+def _is_transparency(content: bytes, colour: int, depth: int) -> bool:
+    """Whether tRNS is one alpha a colour of the palette, or one grey or RGB colour of the image's depth."""
+    if colour == _INDEXED:
+        return len(content) <= 1 << min(depth, 8)
+    fits = len(content) == {0: 2, 2: 6}.get(colour)
+    return fits and max(struct.unpack(f">{len(content) // 2}H", content)) < 1 << depth
 
 
 def _png_pack(kind: bytes, content: bytes) -> bytes:

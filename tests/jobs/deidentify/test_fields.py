@@ -88,13 +88,28 @@ def test_png_keeps_pixels_and_loses_text(mode):
 
 
 @pytest.mark.parametrize(
-    "kind", [b"PLTE", b"tRNS", b"cHRM", b"gAMA", b"pHYs", b"sRGB", b"sBIT", b"cICP", b"bKGD", b"hIST", b"acTL", b"zzZz"]
+    "kind",
+    [
+        b"IHDR",
+        b"PLTE",
+        b"tRNS",
+        b"cHRM",
+        b"gAMA",
+        b"pHYs",
+        b"sRGB",
+        b"sBIT",
+        b"cICP",
+        b"bKGD",
+        b"hIST",
+        b"acTL",
+        b"zzZz",
+    ],
 )
 def test_no_chunk_of_a_png_hides_text(kind):
     out = BytesIO()
     PICTURE.save(out, "PNG")
     data = out.getvalue()
-    for length in (1, 4, 6, 9, 32, 600):
+    for length in (1, 4, 6, 9, 13, 32, 600):
         content = (b"Lehtonen" * 80)[:length]
         chunk = struct.pack(">I", length) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
         output = cleaned(data[:33] + chunk + data[33:])
