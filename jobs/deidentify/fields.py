@@ -11,7 +11,7 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from jobs.dicom import log
 from jobs.dicom.codestream import APP0, APP1, APP2, APP14, COM, EOI, DamagedStream, clean_jpeg, jpeg_segments
@@ -140,13 +140,7 @@ def clean_png(data: bytes) -> tuple[bytes, list[LogEntry]]:
         replaced = None if kind in seen and kind != b"IDAT" else _png_chunk(kind, content, colour, depth)
         seen.add(kind)
         if kind == b"IDAT":
-            rest = content
-            while rest and not inflater.eof:
-                inflater.decompress(rest, 1 << 20)
-                rest = inflater.unconsumed_tail
-            content = b"" if inflater.eof and len(inflater.unused_data) >= len(content) else content
-            replaced = content[: len(content) - len(inflater.unused_data)] if inflater.eof else content
-            replaced = replaced or None
+            replaced = _inflated_part(inflater, content) or None
         if replaced is None:
             name = kind.decode("latin-1") if kind in _PNG_NAMED else "unknown chunk"
             entries.append(LogEntry(name, log.REMOVED, "chunk that the image does without"))
@@ -157,6 +151,17 @@ def clean_png(data: bytes) -> tuple[bytes, list[LogEntry]]:
     if not inflater.eof:
         raise DamagedStream(truncated=True)
     return b"".join(kept), entries
+
+
+def _inflated_part(inflater: Any, content: bytes) -> bytes:
+    """The part of a chunk that belongs to the zlib stream; what it inflates to is not held."""
+    rest = b"" if inflater.eof else content
+    behind = len(content) if inflater.eof else 0
+    while rest and not inflater.eof:
+        inflater.decompress(rest, 1 << 20)
+        rest = inflater.unconsumed_tail
+        behind = len(inflater.unused_data)
+    return content[: len(content) - behind]
 
 
 def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:

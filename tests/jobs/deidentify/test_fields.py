@@ -117,6 +117,17 @@ def test_no_chunk_of_a_png_hides_text(kind):
         assert np.array_equal(np.asarray(Image.open(BytesIO(output))), np.asarray(PICTURE))
 
 
+def test_bytes_behind_the_image_data_of_a_png_go():
+    out = BytesIO()
+    PICTURE.save(out, "PNG")
+    data = out.getvalue()
+    for content in (b"Lehtonen", b"Lehtonen" * 1000):
+        chunk = struct.pack(">I", len(content)) + b"IDAT" + content + struct.pack(">I", zlib.crc32(b"IDAT" + content))
+        output = cleaned(data[:-12] + chunk + data[-12:])
+        assert b"Lehtonen" not in output
+        assert np.array_equal(np.asarray(Image.open(BytesIO(output))), np.asarray(PICTURE))
+
+
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB"])
 def test_bmp_is_written_anew(mode):
     out = BytesIO()
