@@ -16,6 +16,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from io import BufferedRandom
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -226,6 +227,8 @@ def read_input(path: Path) -> Input:
                 file.refused = Reason.EMPTY_FILE
             elif not file.media_type:
                 file.refused = Reason.UNKNOWN_FORMAT
+            elif _is_part_of_slide(path, file.media_type):
+                file.refused = Reason.NOT_REWRITABLE
             elif file.media_type == "application/dicom":
                 with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
                     file.found = read_identifiers(cast(bytes, data))
@@ -234,6 +237,19 @@ def read_input(path: Path) -> Input:
     except OSError:
         file.refused = Reason.UNREADABLE
     return file
+
+
+def _is_part_of_slide(path: Path, media_type: str) -> bool:
+    """Whether an image belongs to a slide of a format in many files (MRXS, VMS, VMU): its label may be this one."""
+    if path.suffix.lower() == ".mrxs":
+        return True
+    return media_type in ("image/jpeg", "image/tiff") and _holds_parts(path.parent)
+
+
+@lru_cache(maxsize=1 << 10)
+def _holds_parts(folder: Path) -> bool:
+    names = {name.lower() for name in os.listdir(folder)}
+    return "slidedat.ini" in names or any(name.endswith((".vms", ".vmu")) for name in names)
 
 
 def patient_of(file: Input) -> str:

@@ -11,7 +11,7 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from jobs.dicom import log
 from jobs.dicom.codestream import APP0, APP1, APP2, APP14, COM, EOI, DamagedStream, clean_jpeg, jpeg_segments
@@ -24,6 +24,12 @@ from schemas.reasons import Reason
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_SIZES = {b"IHDR": 13, b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"pHYs": 9, b"cICP": 4}
 """Chunks of numbers, with the one length that each can have."""
+_PNG_WORDS, _PNG_HIGHEST = frozenset({b"gAMA", b"cHRM", b"pHYs"}), 1 << 24
+"""Chunks of four-byte numbers, and the highest that one can be; four letters would be a higher one."""
+_PNG_BYTES = {b"sRGB": 3, b"sBIT": 16, b"cICP": 31}
+"""Chunks of single bytes, and the highest that one can be."""
+_INDEXED = 3
+"""Colour type of images with a palette."""
 _PNG_CHUNKS = frozenset({*_PNG_SIZES, b"PLTE", b"tRNS", b"sBIT", b"IDAT", b"IEND"})
 _PNG_NAMED = frozenset({*_PNG_CHUNKS, b"tEXt", b"zTXt", b"iTXt", b"eXIf", b"iCCP", b"tIME", b"bKGD", b"hIST", b"sPLT"})
 _ICC_NAME = b"ICC_PROFILE\0"
@@ -128,13 +134,13 @@ def clean_png(data: bytes) -> tuple[bytes, list[LogEntry]]:
     kept = [_PNG]
     entries: list[LogEntry] = []
     inflater = zlib.decompressobj()
+    depth, colour = data[24:26].ljust(2, b"\0")
+    seen: set[bytes] = set()
     for kind, content in _png_chunks(data):
-        replaced = _png_chunk(kind, content)
+        replaced = None if kind in seen and kind != b"IDAT" else _png_chunk(kind, content, colour, depth)
+        seen.add(kind)
         if kind == b"IDAT":
-            inflater.decompress(content)
-            content = b"" if inflater.eof and len(inflater.unused_data) >= len(content) else content
-            replaced = content[: len(content) - len(inflater.unused_data)] if inflater.eof else content
-            replaced = replaced or None
+            replaced = _inflated_part(inflater, content) or None
         if replaced is None:
             name = kind.decode("latin-1") if kind in _PNG_NAMED else "unknown chunk"
             entries.append(LogEntry(name, log.REMOVED, "chunk that the image does without"))
@@ -145,6 +151,17 @@ def clean_png(data: bytes) -> tuple[bytes, list[LogEntry]]:
     if not inflater.eof:
         raise DamagedStream(truncated=True)
     return b"".join(kept), entries
+
+
+def _inflated_part(inflater: Any, content: bytes) -> bytes:
+    """The part of a chunk that belongs to the zlib stream; what it inflates to is not held."""
+    rest = b"" if inflater.eof else content
+    behind = len(content) if inflater.eof else 0
+    while rest and not inflater.eof:
+        inflater.decompress(rest, 1 << 20)
+        rest = inflater.unconsumed_tail
+        behind = len(inflater.unused_data)
+    return content[: len(content) - behind]
 
 
 def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -169,8 +186,10 @@ def _unpack_chunk_head(data: bytes, position: int) -> tuple[int, bytes]:
     return int(length), bytes(kind)
 
 
-def _png_chunk(kind: bytes, content: bytes) -> bytes | None:
-    """Return what is kept of a chunk, None for nothing."""
+def _png_chunk(kind: bytes, content: bytes, colour: int, depth: int) -> bytes | None:
+    """Return what is kept of a chunk in an image of a colour type and bit depth, None for nothing (PNG 11.3)."""
+    if kind == b"IEND":
+        return b""
     if kind == b"eXIf":
         orientation = exif_orientation(content)
         return _minimal_exif(orientation) if orientation != 1 else None
@@ -179,8 +198,24 @@ def _png_chunk(kind: bytes, content: bytes) -> bytes | None:
         return b"ICC\0\0" + zlib.compress(profile) if profile else None
     if kind not in _PNG_CHUNKS or len(content) != _PNG_SIZES.get(kind, len(content)):
         return None
-    most = {b"PLTE": 768, b"tRNS": 256, b"sBIT": 4, b"IEND": 0}.get(kind, len(content))
-    return content if len(content) <= most else None
+    words = struct.iter_unpack(">I", content[: len(content) // 4 * 4]) if kind in _PNG_WORDS else ()
+    if any(word > _PNG_HIGHEST for (word,) in words):
+        return None
+    if kind in _PNG_BYTES and max(content, default=0) > _PNG_BYTES[kind]:
+        return None
+    if kind == b"PLTE":
+        return content[: 3 << min(depth, 8)] if colour == _INDEXED else None
+    if kind == b"tRNS" and not _is_transparency(content, colour, depth):
+        return None
+    return content if kind != b"sBIT" or len(content) <= 4 else None
+
+
+def _is_transparency(content: bytes, colour: int, depth: int) -> bool:
+    """Whether tRNS is one alpha a colour of the palette, or one grey or RGB colour of the image's depth."""
+    if colour == _INDEXED:
+        return len(content) <= 1 << min(depth, 8)
+    fits = len(content) == {0: 2, 2: 6}.get(colour)
+    return fits and max(struct.unpack(f">{len(content) // 2}H", content)) < 1 << depth
 
 
 def _png_pack(kind: bytes, content: bytes) -> bytes:

@@ -84,9 +84,9 @@ def deidentify_image(
         )
     # The readers of other formats come late: DICOM needs none of them, and they take time and memory to load.
     if media_type in ("image/x-aperio-svs", "image/tiff"):
-        from jobs.deidentify.svs import deidentify_svs
+        from jobs.deidentify.slides import deidentify_tiff
 
-        entries = deidentify_svs(source, target, pseudonyms, patient_id, shift_days)
+        entries = deidentify_tiff(source, target, pseudonyms, patient_id, shift_days)
     elif media_type in ("image/jpeg", "image/png", "image/bmp"):
         from jobs.deidentify.fields import deidentify_field
 

@@ -45,10 +45,16 @@ def _dicom(stream: BinaryIO) -> Iterator[Range]:
 def _tiff(stream: BinaryIO) -> Iterator[Range]:
     import tifffile  # late, as are the readers of images: most files are DICOM, which needs none of them
 
-    with tifffile.TiffFile(stream) as tiff:
+    size = stream.seek(0, 2)
+    stream.seek(0)
+    wide = stream.read(4) == b"II*\0" and size >= 1 << 32  # only Hamamatsu's classic files are that large
+    stream.seek(0)
+    with tifffile.TiffFile(stream, **({"is_ndpi": True} if wide else {})) as tiff:
         for page in tiff.pages:
-            for offset, length in zip(page.dataoffsets, page.databytecounts, strict=True):
-                yield Range(offset, offset + length)
+            for one in (page, *(page.pages or ())):
+                for offset, length in zip(one.dataoffsets, one.databytecounts, strict=True):
+                    if length:
+                        yield Range(offset, offset + length)
 
 
 def _jpeg(data: bytes) -> Iterator[Range]:

@@ -1,54 +1,36 @@
-"""Read the directories of a TIFF file and write chosen ones anew (TIFF 6.0; BigTIFF with magic 43).
+"""Read the directories of a TIFF file (TIFF 6.0; BigTIFF with magic 43; sub-directories, tag 330).
 
-Tiles and strips are copied compressed. Numbers of allow-listed tags are copied with their type; everything
-else is not written, so neither text nor gaps between structures come along.
+Values are read when they are asked for, so what is not asked for costs nothing and is never held. Hamamatsu's
+files of 4 GiB and more are classic TIFF whose pointers have 64 bits; the high words of its offsets follow each
+directory.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from jobs.dicom.codestream import DamagedStream, clean_codestream, clean_jpeg
-from jobs.dicom.icc import clean_profile
+import numpy as np
+from numpy.typing import NDArray
 
-WIDTH, LENGTH, BITS, COMPRESSION, PHOTOMETRIC = 256, 257, 258, 259, 262
-DESCRIPTION, STRIP_OFFSETS, SAMPLES, STRIP_COUNTS = 270, 273, 277, 279
+from jobs.dicom.codestream import DamagedStream
+
+SUBFILE, WIDTH, LENGTH, BITS, COMPRESSION, PHOTOMETRIC = 254, 256, 257, 258, 259, 262
+DESCRIPTION, MAKE, MODEL, STRIP_OFFSETS, SAMPLES, ROWS, STRIP_COUNTS = 270, 271, 272, 273, 277, 278, 279
+PLANAR, PAGE_NAME, SOFTWARE, DATE_TIME = 284, 285, 305, 306
 TILE_WIDTH, TILE_LENGTH, TILE_OFFSETS, TILE_COUNTS = 322, 323, 324, 325
-SUB_IFDS, JPEG_TABLES, ICC = 330, 347, 34675
+SUB_IFDS, JPEG_TABLES, ICC, XMP = 330, 347, 34675, 700
+NDPI_FLAG, NDPI_LENS, NDPI_PLANE, NDPI_STARTS, NDPI_STARTS_HIGH = 65420, 65421, 65424, 65426, 65432
 
-NUMBERS = {
-    254: 1, WIDTH: 1, LENGTH: 1, BITS: 8, COMPRESSION: 1, PHOTOMETRIC: 1, 266: 1, 274: 1, SAMPLES: 1, 278: 1,
-    282: 1, 283: 1, 284: 1, 296: 1, 317: 1, TILE_WIDTH: 1, TILE_LENGTH: 1, 338: 8, 339: 8, 530: 2,
-    531: 1, 532: 6, 32997: 1, 32998: 1,
-}  # fmt: skip
-"""Tags that hold numbers which decoding or scale needs, and how many at most."""
-_COLOUR_MAP = 320
-_SIZES = {
-    1: 1,
-    2: 1,
-    3: 2,
-    4: 4,
-    5: 8,
-    6: 1,
-    7: 1,
-    8: 2,
-    9: 4,
-    10: 8,
-    11: 4,
-    12: 8,
-    13: 4,
-    16: 8,
-    17: 8,
-    18: 8,
-}
-_INTEGERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q"}
-_NUMERIC = frozenset({1, 3, 4, 5, 8, 9, 10, 11, 12, 13, 16})
-_JPEG, _J2K = 7, (33003, 33005, 34712)
-_PLAIN = frozenset({1, 5, 8, 32773, 32946})
-_MOST_PAGES = 200
+SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+"""Bytes of a value by TIFF type."""
+_INTEGERS = {1: "u1", 3: "u2", 4: "u4", 6: "i1", 8: "i2", 9: "i4", 13: "u4", 16: "u8", 17: "i8", 18: "u8"}
+_MOST_PAGES = 4096
+_MOST_ENTRIES = 4096
+_LONGEST_TEXT = 1 << 26
+_FOUR_GIB = 1 << 32
 
 
 class CannotRewrite(ValueError):
@@ -57,31 +39,65 @@ class CannotRewrite(ValueError):
 
 @dataclass(frozen=True)
 class Entry:
-    """One tag of a directory: TIFF type, count, and the bytes of its value in the file's order."""
+    """One tag of a directory: TIFF type, count, and where its value lies."""
 
     kind: int
     count: int
-    value: bytes
+    offset: int
+    high: int = 0
+    """High word of a single LONG, in Hamamatsu's large files."""
+
+    @property
+    def length(self) -> int:
+        """Bytes of the value; 0 for types that TIFF does not know."""
+        return SIZES.get(self.kind, 0) * self.count
 
 
 @dataclass
 class Page:
-    """One image file directory."""
+    """One image file directory of a file."""
 
+    source: BinaryIO
     order: str
-    entries: Mapping[int, Entry]
-    description: bytes = field(default=b"")
+    place: int
+    """Where the directory lies in the file."""
+    entries: dict[int, Entry]
+    subs: list[Page] = field(default_factory=list)
+    _known: dict[int, NDArray[Any]] = field(default_factory=dict, repr=False)
 
-    def numbers(self, tag: int) -> tuple[int, ...]:
-        """The integers of a tag, none where it is absent or of another type."""
+    def raw(self, tag: int) -> bytes:
+        """The bytes of a tag's value, in the file's order; none where the tag is absent."""
         entry = self.entries.get(tag)
-        if entry is None or entry.kind not in _INTEGERS:
-            return ()
-        return struct.unpack(f"{self.order}{entry.count}{_INTEGERS[entry.kind]}", entry.value)
+        return read_exactly(self.source, entry.offset, entry.length) if entry else b""
+
+    def numbers(self, tag: int) -> NDArray[Any]:
+        """The integers of a tag, none where it is absent or of another type."""
+        if tag not in self._known:
+            entry = self.entries.get(tag)
+            kind = _INTEGERS.get(entry.kind) if entry else None
+            self._known[tag] = np.frombuffer(self.raw(tag) if kind else b"", f"{self.order}{kind or 'u1'}")
+            if entry is not None and entry.high:
+                self._known[tag] = self._known[tag].astype(np.int64) + (entry.high << 32)
+        return self._known[tag]
 
     def number(self, tag: int, otherwise: int = 0) -> int:
         """The first integer of a tag."""
-        return next(iter(self.numbers(tag)), otherwise)
+        found = self.numbers(tag)
+        return int(found[0]) if found.size else otherwise
+
+    def real(self, tag: int) -> float | None:
+        """The first number of a FLOAT or DOUBLE tag."""
+        entry = self.entries.get(tag)
+        if entry is None or entry.kind not in (11, 12) or not entry.count:
+            return None
+        return float(np.frombuffer(self.raw(tag), f"{self.order}f{SIZES[entry.kind]}")[0])
+
+    def text(self, tag: int) -> str:
+        """A text tag; empty where it is absent or longer than any text is."""
+        entry = self.entries.get(tag)
+        if entry is None or entry.kind not in (1, 2, 7) or entry.length > _LONGEST_TEXT:
+            return ""
+        return self.raw(tag).decode("utf-8", "replace").strip("\0 \r\n")
 
     @property
     def size(self) -> tuple[int, int]:
@@ -93,159 +109,127 @@ class Page:
         """Whether the image is stored in tiles."""
         return TILE_OFFSETS in self.entries
 
+    @property
+    def tile(self) -> tuple[int, int]:
+        """Width and height of a tile; a strip is a tile as wide as the image."""
+        if self.tiled:
+            return self.number(TILE_WIDTH), self.number(TILE_LENGTH)
+        width, height = self.size
+        return width, min(self.number(ROWS, height), height)
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Tiles across and down."""
+        (width, height), (across, down) = self.size, self.tile
+        if min(width, height, across, down) <= 0:
+            raise CannotRewrite
+        return -(-width // across), -(-height // down)
+
 
 @dataclass(frozen=True)
 class Tiff:
-    """A TIFF file's byte order, kind and directories in file order."""
+    """A TIFF file's byte order, kind, size in bytes, and directories in file order."""
 
     order: str
     big: bool
-    pages: tuple[Page, ...]
+    size: int
+    pages: list[Page]
+
+    @property
+    def ndpi(self) -> bool:
+        """Whether it is of Hamamatsu's format."""
+        return bool(self.pages) and NDPI_FLAG in self.pages[0].entries and self.order == "<" and not self.big
+
+    def all_pages(self) -> Iterator[Page]:
+        """Every page, each before its sub-pages."""
+        for page in self.pages:
+            yield page
+            yield from page.subs
 
 
 def read_tiff(source: BinaryIO) -> Tiff:
     """Read all directories; raises `DamagedStream`."""
-    source.seek(0, 2)
-    size = source.tell()
+    size = source.seek(0, 2)
     source.seek(0)
     head = source.read(16)
     order = {b"II": "<", b"MM": ">"}.get(head[:2])
     if order is None or len(head) < 8:
-        raise DamagedStream
+        raise DamagedStream(truncated=order is not None)
     magic = struct.unpack_from(order + "H", head, 2)[0]
-    if magic not in (42, 43):
+    if magic not in (42, 43) or (magic == 43 and struct.unpack_from(order + "HH", head, 4) != (8, 0)):
         raise DamagedStream
-    big = magic == 43
-    (position,) = struct.unpack_from(order + ("Q" if big else "I"), head, 8 if big else 4)
-    pages: list[Page] = []
-    seen: set[int] = set()
-    while position and position not in seen and len(pages) < _MOST_PAGES:
-        seen.add(position)
-        page, position = _read_page(source, order, big, position, size)
-        pages.append(page)
-    return Tiff(order, big, tuple(pages))
-
-
-def _read_page(source: BinaryIO, order: str, big: bool, position: int, size: int) -> tuple[Page, int]:
-    word, count_format, width = ("Q", "Q", 20) if big else ("I", "H", 12)
-    (count,) = struct.unpack(order + count_format, _read(source, position, 8 if big else 2))
-    if count > 4096:
+    reader = _Reader(source, order, magic == 43, size)
+    start = struct.unpack_from(order + reader.pointer, head, 8 if reader.big else 4)[0]
+    pages = reader.chain(start)
+    for page in pages:
+        for place in page.numbers(SUB_IFDS)[:_MOST_PAGES].tolist():
+            if place and place not in reader.seen:
+                page.subs.append(reader.directory(place)[0])
+    if not pages:
         raise DamagedStream
-    start = position + (8 if big else 2)
-    table = _read(source, start, count * width + (8 if big else 4))
-    entries: dict[int, Entry] = {}
-    for index in range(count):
-        tag, kind, number = struct.unpack_from(order + "HH" + word, table, index * width)
-        length = _SIZES.get(kind, 0) * number
-        inline = index * width + (12 if big else 8)
-        if length <= (8 if big else 4):
-            value = table[inline : inline + length]
-        else:
-            (offset,) = struct.unpack_from(order + word, table, inline)
-            if offset + length > size:
-                raise DamagedStream(truncated=True)
-            value = _read(source, offset, length)
-        entries[tag] = Entry(kind, number, value)
-    (following,) = struct.unpack_from(order + word, table, count * width)
-    return Page(order, entries, entries[DESCRIPTION].value.rstrip(b"\0") if DESCRIPTION in entries else b""), following
+    return Tiff(order, reader.big, size, pages)
 
 
-def write_tiff(source: BinaryIO, target: BinaryIO, tiff: Tiff, pages: Sequence[tuple[Page, bytes]]) -> None:
-    """Write `pages`, each with the description it shall have (empty: none), to the seekable `target`.
+class _Reader:
+    """Reads directories of one file, each once."""
 
-    Raises `CannotRewrite` for codecs whose stream cannot be cleaned, `DamagedStream` for tiles that end
-    early.
-    """
-    order, big = tiff.order, tiff.big
-    magic = b"II" if order == "<" else b"MM"
-    target.write(magic + (struct.pack(order + "HHHQ", 43, 8, 0, 0) if big else struct.pack(order + "HI", 42, 0)))
-    link = 8 if big else 4
-    for page, description in pages:
-        entries = _clean_entries(page, description)
-        tags = (TILE_OFFSETS, TILE_COUNTS) if page.tiled else (STRIP_OFFSETS, STRIP_COUNTS)
-        offsets, lengths = _copy_segments(source, target, page, *tags)
-        word, kind = ("Q", 16) if big else ("I", 4)
-        for tag, numbers in zip(tags, (offsets, lengths), strict=True):
-            entries[tag] = Entry(kind, len(numbers), struct.pack(f"{order}{len(numbers)}{word}", *numbers))
-        link = _write_directory(target, order, big, entries, link)
+    def __init__(self, source: BinaryIO, order: str, big: bool, size: int) -> None:
+        self.source, self.order, self.big, self.size = source, order, big, size
+        self.wide = not big and order == "<" and size >= _FOUR_GIB
+        """Whether pointers of a classic file have 64 bits, as Hamamatsu writes them."""
+        self.pointer = "Q" if big or self.wide else "I"
+        self.seen: set[int] = set()
 
+    def chain(self, place: int) -> list[Page]:
+        """The directories of a chain; one that was seen before ends it."""
+        pages = []
+        while place and place not in self.seen:
+            page, place = self.directory(place)
+            pages.append(page)
+        return pages
 
-def _clean_entries(page: Page, description: bytes) -> dict[int, Entry]:
-    entries = {
-        tag: entry
-        for tag, entry in page.entries.items()
-        if entry.count <= NUMBERS.get(tag, 0) and entry.kind in _NUMERIC
-    }
-    colours = page.entries.get(_COLOUR_MAP)
-    if colours is not None and colours.kind == 3 and colours.count == 3 << page.number(BITS, 1):
-        entries[_COLOUR_MAP] = colours
-    tables = page.entries.get(JPEG_TABLES)
-    if tables is not None:
-        cleaned = clean_jpeg(tables.value)
-        entries[JPEG_TABLES] = Entry(7, len(cleaned), cleaned)
-    profile = clean_profile(page.entries[ICC].value) if ICC in page.entries else None
-    if profile is not None:
-        entries[ICC] = Entry(7, len(profile), profile)
-    if description:
-        entries[DESCRIPTION] = Entry(2, len(description) + 1, description + b"\0")
-    return entries
+    def directory(self, place: int) -> tuple[Page, int]:
+        """Read one directory, and where the next one lies."""
+        self.seen.add(place)
+        if len(self.seen) > _MOST_PAGES:
+            raise DamagedStream
+        word, count_format, width = ("Q", "Q", 20) if self.big else ("I", "H", 12)
+        start = place + struct.calcsize(self.order + count_format)
+        (count,) = struct.unpack(self.order + count_format, self.read(place, start - place))
+        if count > _MOST_ENTRIES:
+            raise DamagedStream
+        tail = struct.calcsize(self.order + self.pointer)
+        table = self.read(start, count * width + tail)
+        high = self.high_words(start + len(table), count)
+        entries: dict[int, Entry] = {}
+        for index in range(count):
+            tag, kind, number = struct.unpack_from(self.order + "HH" + word, table, index * width)
+            inline = index * width + width - struct.calcsize(word)
+            offset, extra = start + inline, high[index]
+            if SIZES.get(kind, 0) * number > struct.calcsize(word):
+                (offset,) = struct.unpack_from(self.order + word, table, inline)
+                offset, extra = offset + (extra << 32), 0
+                if offset + SIZES[kind] * number > self.size:
+                    raise DamagedStream(truncated=True)
+            entries.setdefault(tag, Entry(kind, number, offset, extra if kind == 4 else 0))
+        (following,) = struct.unpack_from(self.order + self.pointer, table, count * width)
+        return Page(self.source, self.order, place, entries), following
 
+    def high_words(self, place: int, count: int) -> tuple[int, ...]:
+        """High words of the offsets of a directory, zeros but in Hamamatsu's large files."""
+        if not self.wide:
+            return (0,) * count
+        return struct.unpack(f"<{count}I", self.read(place, 4 * count))
 
-def _copy_segments(
-    source: BinaryIO, target: BinaryIO, page: Page, offset_tag: int, count_tag: int
-) -> tuple[list[int], list[int]]:
-    """Copy tiles or strips, each cleaned; a tile of no bytes (a sparse one) stays one."""
-    offsets, lengths = page.numbers(offset_tag), page.numbers(count_tag)
-    if len(offsets) != len(lengths) or not offsets:
-        raise CannotRewrite
-    codec = page.number(COMPRESSION, 1)
-    if codec not in (_JPEG, *_J2K, *_PLAIN):
-        raise CannotRewrite
-    due = _plain_bytes(page) if codec == 1 else None
-    new_offsets, new_lengths = [], []
-    for offset, length in zip(offsets, lengths, strict=True):
-        data = _read(source, offset, length) if length else b""
-        if data and codec in (_JPEG, *_J2K):
-            data = clean_codestream(data)
-        new_offsets.append(target.tell() if data else 0)
-        new_lengths.append(len(data[:due]))
-        target.write(data[:due] + b"\0" * (len(data[:due]) % 2))
-    return new_offsets, new_lengths
+    def read(self, offset: int, length: int) -> bytes:
+        """Bytes of the file; raises `DamagedStream` where it ends earlier."""
+        if offset + length > self.size:
+            raise DamagedStream(truncated=True)
+        return read_exactly(self.source, offset, length)
 
 
-def _plain_bytes(page: Page) -> int:
-    """Most bytes that an uncompressed tile or strip can have."""
-    bits = sum(page.numbers(BITS)) or page.number(SAMPLES, 1)
-    if page.tiled:
-        return -(-page.number(TILE_WIDTH) * bits // 8) * page.number(TILE_LENGTH)
-    return -(-page.size[0] * bits // 8) * min(page.number(278, page.size[1]), page.size[1])
-
-
-def _write_directory(target: BinaryIO, order: str, big: bool, entries: Mapping[int, Entry], link: int) -> int:
-    """Write a directory and its values at the end, point the link before it there, return where its own link
-    is."""
-    word, room = ("Q", 8) if big else ("I", 4)
-    table = b""
-    for tag, entry in sorted(entries.items()):
-        value = entry.value
-        if len(value) > room:
-            target.write(b"\0" * (target.tell() % 2))
-            place = target.tell()
-            target.write(value)
-            value = struct.pack(order + word, place)
-        table += struct.pack(order + "HH" + word, tag, entry.kind, entry.count) + value.ljust(room, b"\0")
-    target.write(b"\0" * (-target.tell() % 8))
-    start = target.tell()
-    target.write(struct.pack(order + ("Q" if big else "H"), len(entries)) + table)
-    own = target.tell()
-    target.write(bytes(room))
-    target.seek(link)
-    target.write(struct.pack(order + word, start))
-    target.seek(0, 2)
-    return own
-
-
-def _read(source: BinaryIO, offset: int, length: int) -> bytes:
+def read_exactly(source: BinaryIO, offset: int, length: int) -> bytes:
+    """Bytes of a file; raises `DamagedStream` where it ends earlier."""
     source.seek(offset)
     data = source.read(length)
     if len(data) < length:

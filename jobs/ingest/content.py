@@ -216,6 +216,8 @@ def _read(content: Content, place: Place, stream: BinaryIO, size: int, source: S
     content.media_type = _MEDIA_TYPES[family]
     if place.inside == "manifest.json" and family == "json":
         return
+    if PurePosixPath(place.path).suffix.lower() == ".mrxs":
+        raise BadInput(Reason.NOT_REWRITABLE)  # its content is a JPEG, which may show the label
     if family not in CLAIMS.get(PurePosixPath(place.path).suffix.lower(), (family,)):
         raise BadInput(Reason.WRONG_FORMAT)
     if family == "binary":

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import struct
+import zlib
 from io import BytesIO
 from pathlib import Path
 
@@ -83,6 +85,47 @@ def test_png_keeps_pixels_and_loses_text(mode):
     assert after.mode == before.mode
     assert np.array_equal(np.asarray(before), np.asarray(after))
     assert set(after.info) <= {"dpi", "icc_profile", "transparency"}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        b"IHDR",
+        b"PLTE",
+        b"tRNS",
+        b"cHRM",
+        b"gAMA",
+        b"pHYs",
+        b"sRGB",
+        b"sBIT",
+        b"cICP",
+        b"bKGD",
+        b"hIST",
+        b"acTL",
+        b"zzZz",
+    ],
+)
+def test_no_chunk_of_a_png_hides_text(kind):
+    out = BytesIO()
+    PICTURE.save(out, "PNG")
+    data = out.getvalue()
+    for length in (1, 4, 6, 9, 13, 32, 600):
+        content = (b"Lehtonen" * 80)[:length]
+        chunk = struct.pack(">I", length) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        output = cleaned(data[:33] + chunk + data[33:])
+        assert length == 1 or content not in output
+        assert np.array_equal(np.asarray(Image.open(BytesIO(output))), np.asarray(PICTURE))
+
+
+def test_bytes_behind_the_image_data_of_a_png_go():
+    out = BytesIO()
+    PICTURE.save(out, "PNG")
+    data = out.getvalue()
+    for content in (b"Lehtonen", b"Lehtonen" * 1000):
+        chunk = struct.pack(">I", len(content)) + b"IDAT" + content + struct.pack(">I", zlib.crc32(b"IDAT" + content))
+        output = cleaned(data[:-12] + chunk + data[-12:])
+        assert b"Lehtonen" not in output
+        assert np.array_equal(np.asarray(Image.open(BytesIO(output))), np.asarray(PICTURE))
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB"])
