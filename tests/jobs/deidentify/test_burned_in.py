@@ -34,7 +34,7 @@ def hospital(tmp_path_factory):
 
 def written_on(pixels, text="Lehtonen 1974", at=(60, 90), size=24):
     picture = Image.fromarray(pixels)
-    ImageDraw.Draw(picture).text(at, text, fill=(250, 250, 250), font=ImageFont.load_default(size), stroke_width=0)
+    ImageDraw.Draw(picture).text(at, text, fill=(250, 250, 250), font=ImageFont.load_default(size))
     return np.asarray(picture)
 
 
@@ -77,6 +77,14 @@ def test_text_is_found_in_every_format(smear, kind):
     with pytest.raises(BadInput) as found:
         look(lambda: BytesIO(stored(written_on(smear), kind)))
     assert found.value.reason is Reason.BURNED_IN_TEXT
+
+
+@needs_tesseract
+@pytest.mark.parametrize("spacing", [20, 24, 30])
+def test_text_in_close_lines_is_found(smear, spacing):
+    for number, text in enumerate(("Lehtonen Aino", "12.03.1974", "H-471123", "KM24-05148")):
+        smear = written_on(smear, text, at=(40, 50 + number * spacing), size=18)
+    assert holds_text([smear])
 
 
 @needs_tesseract
