@@ -86,7 +86,7 @@ class Deidentify:
 
     look_for_text: str = "fields"
     """In which pixels to look for burned-in text, where the program tesseract is installed: `fields`, `all` (slides
-    too, about a second for ten megapixels on one core) or `none`. An image that shows some goes to quarantine."""
+    too, up to half a second of one core a megapixel) or `none`. An image that shows some goes to quarantine."""
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,11 @@ MARKS_LEAST = 4
 """Three alike in a row are met in any smear."""
 _SIZE_LEAST, _SIZE_MOST = 5, 30
 """Longer side of a mark in pixels of a stroke map."""
+_REACHES = (1.3, 0.95)
+"""Neighbours hang together up to so many times their size: across the gaps between words, and where lines are set so
+closely that this would tie one to the next, within a word."""
+_QUIET = 1.1
+"""So many sizes above and below a line there is hardly a mark; farther off may be the next line."""
 _STRIP_SIZE = 30
 """Height of a median mark in a strip, in pixels: what tesseract was trained on."""
 _EVERY_NEIGHBOUR = np.ones((3, 3), dtype=int)
@@ -103,11 +108,12 @@ def _lines(strokes: Picture, scale: int, contrast: int) -> Iterator[Line]:
     marks = _marks(strokes, contrast)
     if len(marks.sizes) < MARKS_LEAST:
         return
-    groups = _groups(marks)
-    for number in _like_writing(marks, groups, contrast):
-        line = _line(strokes, scale, marks, groups == number)
-        if line is not None:
-            yield line
+    for reach in _REACHES:
+        groups = _groups(marks, reach)
+        for number in _like_writing(marks, groups, contrast):
+            line = _line(strokes, scale, marks, groups == number)
+            if line is not None:
+                yield line
 
 
 def _marks(strokes: Picture, contrast: int) -> _Marks:
@@ -129,12 +135,12 @@ def _marks(strokes: Picture, contrast: int) -> _Marks:
     return _Marks(middles[good], size[good].astype(np.float64), mean[good])
 
 
-def _groups(marks: _Marks) -> NDArray[np.intp]:
-    """The number of each mark's group: neighbours of like size, closer than 1.3 times the larger one, hang together."""
-    one, other = cKDTree(marks.places).query_pairs(1.3 * _SIZE_MOST, output_type="ndarray").T
+def _groups(marks: _Marks, reach: float) -> NDArray[np.intp]:
+    """The number of each mark's group: neighbours of like size hang together, up to `reach` times the larger one."""
+    one, other = cKDTree(marks.places).query_pairs(reach * _SIZE_MOST, output_type="ndarray").T
     larger = np.maximum(marks.sizes[one], marks.sizes[other])
     smaller = np.minimum(marks.sizes[one], marks.sizes[other])
-    near = np.linalg.norm(marks.places[one] - marks.places[other], axis=1) <= 1.3 * larger
+    near = np.linalg.norm(marks.places[one] - marks.places[other], axis=1) <= reach * larger
     linked = near & (smaller >= 0.5 * larger)
     one, other = one[linked], other[linked]
     groups = np.arange(len(marks.sizes))
@@ -174,8 +180,8 @@ def _line(strokes: Picture, scale: int, marks: _Marks, group: NDArray[np.bool_])
     axes = np.array([direction, (-direction[1], direction[0])])
     along, across = axes @ (marks.places - middle).T
     first, last = float(along[group].min()), float(along[group].max())
-    beside = (along > first - size) & (along < last + size) & (np.abs(across) < 2.5 * size)
-    if last - first < 1.3 * size or beside.sum() - count > (1 if count == MARKS_LEAST else count // 2):
+    beside = (along > first - size) & (along < last + size) & (np.abs(across) < _QUIET * size)
+    if last - first < 1.3 * size or beside.sum() - count > count // 4:
         return None
     x, y = middle + direction * (first + last) / 2
     return Line(strokes, scale, float(x), float(y), math.atan2(*direction[::-1]), last - first, size, count)

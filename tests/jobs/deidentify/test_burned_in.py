@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
@@ -16,10 +18,13 @@ from benchmarks.burned_in_text import FEW, measure, pictures, table
 from jobs import cli
 from jobs.deidentify import ocr
 from jobs.deidentify.burned_in import holds_text, is_writing, look
+from jobs.deidentify.scans import ScanCleaner
 from jobs.errors import BadInput
 from jobs.hospital.build import build
 from jobs.pixels import windows
-from schemas.looks import Look, in_words
+from jobs.settings import Deidentify
+from jobs.store import Store
+from schemas.looks import PIXELS, Look, in_words
 from schemas.reasons import Reason
 
 needs_tesseract = pytest.mark.skipif(ocr.program() is None, reason="tesseract is not installed (tools/programs.sh)")
@@ -34,7 +39,7 @@ def hospital(tmp_path_factory):
 
 def written_on(pixels, text="Lehtonen 1974", at=(60, 90), size=24):
     picture = Image.fromarray(pixels)
-    ImageDraw.Draw(picture).text(at, text, fill=(250, 250, 250), font=ImageFont.load_default(size), stroke_width=0)
+    ImageDraw.Draw(picture).text(at, text, fill=(250, 250, 250), font=ImageFont.load_default(size))
     return np.asarray(picture)
 
 
@@ -77,6 +82,14 @@ def test_text_is_found_in_every_format(smear, kind):
     with pytest.raises(BadInput) as found:
         look(lambda: BytesIO(stored(written_on(smear), kind)))
     assert found.value.reason is Reason.BURNED_IN_TEXT
+
+
+@needs_tesseract
+@pytest.mark.parametrize("spacing", [20, 24, 30])
+def test_text_in_close_lines_is_found(smear, spacing):
+    for number, text in enumerate(("Lehtonen Aino", "12.03.1974", "H-471123", "KM24-05148")):
+        smear = written_on(smear, text, at=(40, 50 + number * spacing), size=18)
+    assert holds_text([smear])
 
 
 @needs_tesseract
@@ -205,6 +218,29 @@ def test_a_file_that_says_it_holds_text_is_not_said_to_hold_none(folder):
     said, annotated = codes(folder)
     assert "113101" not in said
     assert annotated != "NO"
+
+
+@needs_tesseract
+@pytest.mark.parametrize(("where", "look_said"), [("fields", Look.WHOLE), ("all", Look.WHOLE), ("none", Look.NOT)])
+def test_the_stage_looks_where_the_settings_say(settings, smear, where, look_said):
+    settings = replace(settings, deidentify=Deidentify(look_for_text=where))
+    clean, named = (cleaned_scan(settings, stored(pixels, "jpeg")) for pixels in (smear, written_on(smear)))
+    (line,) = (row for row in clean["deid_log"] if row["attribute_path"] == PIXELS)
+    assert line["rule"] == look_said
+    assert [row["reason"] for row in named["held"]] == ([] if where == "none" else [Reason.BURNED_IN_TEXT])
+    assert len(named["scans"]) == (where == "none")
+
+
+def cleaned_scan(settings, content):
+    store, digest = Store(), hashlib.sha256(content).hexdigest()
+    store.write(f"{settings.zone_root('restricted')}/objects/{digest}", content)
+    file = {"path": f"helsinki/1/{digest}.jpg", "content_sha256": digest, "media_type": "image/jpeg"}
+    row = {
+        "scan_ref": file["path"], "patient_id": "p", "specimen_number": None, "source": "helsinki", "delivery": "1",
+        "withdrawn": False, "sheet": None, "identifiers": [], "files": [file],
+    }  # fmt: skip
+    (cleaned,) = ScanCleaner(store, settings)(row)
+    return cleaned
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
+from schemas.looks import PIXELS, Look
+
 LABELS = ("NGS", "LYT", "MON", "EOS", "BLA")
 SIDES = ("train", "train", "train", "train", "train", "validation", "validation", "test", "test")
 CELLS = 72
@@ -137,6 +139,7 @@ def deid_log() -> list[Row]:
         ("(0010,0040)", "kept", "Retain Patient Characteristics", "K", 1),
         ("Patient.name", "removed", "free text", None, 1),
         ("ImageDescription/User", "removed", "who scanned it", None, 1),
+        (PIXELS, "kept", Look.WHOLE, None, 1),
     )
     return [
         {

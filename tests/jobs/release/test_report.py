@@ -53,6 +53,7 @@ def test_it_tells_what_came_was_done_was_found_and_was_held_back(page):
     assert "ingest file A label image shows the patient; policy holds it back. by policy 2 0" in said
     assert "The search found an identifier in 1 output." in said
     assert "pseudonymised" in said
+    assert "in this batch it was looked for in 4 files, 0 findings" in said
     assert "2 warnings were raised when the snapshot was made" in said
 
 
