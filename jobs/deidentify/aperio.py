@@ -13,7 +13,7 @@ from jobs.dicom import log
 from jobs.dicom.log import LogEntry
 from jobs.dicom.values import is_public_device
 
-_NUMBER = re.compile(r"-?\d{1,7}(\.\d{1,10})?")
+_NUMBER = re.compile(r"-?\d{1,7}(\.\d{1,18})?([eE]-?\d{1,2})?")
 _GEOMETRY = re.compile(
     r"\d{1,7}x\d{1,7}|\[\d{1,7},\d{1,7}|\d{1,7}x\d{1,7}\]|\(\d{1,5}x\d{1,5}\)|->|-|;"
     r"|(JPEG|J2K|J2000|LZW|Deflate|None|RGB)(/(RGB|YCC|YUV16|YUV|KDU|GRAY|Gray|Raw))?|Q=\d{1,3}(;q=\d{1,3})?"

@@ -27,6 +27,7 @@ NDPI_FLAG, NDPI_LENS, NDPI_PLANE, NDPI_STARTS, NDPI_STARTS_HIGH = 65420, 65421, 
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 """Bytes of a value by TIFF type."""
 _INTEGERS = {1: "u1", 3: "u2", 4: "u4", 6: "i1", 8: "i2", 9: "i4", 13: "u4", 16: "u8", 17: "i8", 18: "u8"}
+_PLACES = frozenset({TILE_OFFSETS, TILE_COUNTS, STRIP_OFFSETS, STRIP_COUNTS})
 _MOST_PAGES = 4096
 _MOST_ENTRIES = 4096
 _LONGEST_TEXT = 1 << 26
@@ -210,7 +211,9 @@ class _Reader:
                 (offset,) = struct.unpack_from(self.order + word, table, inline)
                 offset, extra = offset + (extra << 32), 0
                 if offset + SIZES[kind] * number > self.size:
-                    raise DamagedStream(truncated=True)
+                    if tag in _PLACES:
+                        raise DamagedStream(truncated=True)
+                    kind = number = offset = 0  # a value outside of the file is none, and fails only where it is needed
             entries.setdefault(tag, Entry(kind, number, offset, extra if kind == 4 else 0))
         (following,) = struct.unpack_from(self.order + self.pointer, table, count * width)
         return Page(self.source, self.order, place, entries), following

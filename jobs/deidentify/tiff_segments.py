@@ -116,6 +116,8 @@ class Segments:
 
     def _again(self, data: bytes) -> bytes:
         """Compress anew, as these codecs do not tell where a stream ends."""
+        if self.due > _HELD:
+            raise CannotRewrite
         try:
             if self.codec == _LZW:
                 return bytes(imagecodecs.lzw_encode(imagecodecs.lzw_decode(data, out=self.due)))

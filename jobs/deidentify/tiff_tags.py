@@ -101,6 +101,8 @@ def clean_tags(page: Page, *, ndpi: bool, shift_days: int) -> dict[int, Value]:
         if tag in page.entries and (ndpi or tag not in _NDPI) and _is_integer(page, tag, rule):
             entry = page.entries[tag]
             tags[tag] = (entry.kind, entry.count, page.raw(tag))
+    if WIDTH not in tags or LENGTH not in tags:
+        raise CannotRewrite
     for tag in (ROWS,) if page.tiled else (TILE_WIDTH, TILE_LENGTH):
         tags.pop(tag, None)
     if ROWS in tags and page.number(ROWS) > page.number(LENGTH):

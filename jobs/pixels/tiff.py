@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
@@ -20,6 +21,9 @@ _LOSSY = frozenset({6, JPEG, 33003, 33005, 33007, 34892, 50001})
 """Compressions (tag 259) that lose information; some of them can also be told not to."""
 _MICROMETRES = {2: 25_400.0, 3: 10_000.0}
 """µm in a ResolutionUnit (tag 296): inch or centimetre."""
+_NDPI_LENS = 65421
+_OME_NUMBERS = re.compile(r'(PhysicalSize[XY](?:Unit)?|NominalMagnification)="([^"]*)"')
+_OME_MICROMETRE = frozenset({"µm", "μm", "&#181;m"})
 
 
 class TiffReader:
@@ -43,11 +47,12 @@ class TiffReader:
         self.size = (self.levels[0].width, self.levels[0].height)
         page = self._pages[0]
         aperio = _aperio(page)
-        self.mpp, self.mpp_missing = _mpp(page, aperio)
+        ome = _ome(page)
+        self.mpp, self.mpp_missing = _mpp(page, aperio, ome)
         self.info = ScanInfo(
             codec=str(getattr(page.compression, "name", page.compression)).lower(),
             lossy=int(page.compression) in _LOSSY,
-            objective=_number(aperio.get("AppMag")),
+            objective=_number(aperio.get("AppMag") or ome.get("NominalMagnification")) or _lens(page),
             vendor="Aperio" if aperio else _tag_text(page, 271),
             model=_tag_text(page, 272),
             icc_profile=_tag(page, 34675),
@@ -104,10 +109,28 @@ def _aperio(page: Any) -> dict[str, str]:
     return {"": "Aperio"} | {key.strip(): value.strip() for key, value in parts}
 
 
-def _mpp(page: Any, aperio: dict[str, str]) -> tuple[Mpp | None, str | None]:
+def _ome(page: Any) -> dict[str, str]:
+    """Size of a pixel in µm and magnification, which OME-XML states of the first image; empty for other makers."""
+    text = str(page.description or "")
+    if not text.endswith("OME>"):
+        return {}
+    found = dict(reversed(_OME_NUMBERS.findall(text)))
+    return {name: value for name, value in found.items() if found.get(f"{name}Unit", "µm") in _OME_MICROMETRE}
+
+
+def _lens(page: Any) -> float | None:
+    """The magnification of Hamamatsu's objective."""
+    lens = _tag(page, _NDPI_LENS)
+    return float(lens) if isinstance(lens, (int, float)) and lens > 0 else None
+
+
+def _mpp(page: Any, aperio: dict[str, str], ome: dict[str, str]) -> tuple[Mpp | None, str | None]:
     stated = _number(aperio.get("MPP"))
     if stated is not None:
         return plausible_mpp(stated, stated, "Aperio MPP")
+    wide, high = _number(ome.get("PhysicalSizeX")), _number(ome.get("PhysicalSizeY"))
+    if wide and high:
+        return plausible_mpp(wide, high, "OME PhysicalSize")
     unit = _MICROMETRES.get(int(_tag(page, 296) or 2))
     across, down = _ratio(_tag(page, 282)), _ratio(_tag(page, 283))
     if unit is None or not across or not down:

@@ -17,6 +17,7 @@ from PIL import Image
 from jobs import cli
 from jobs.deidentify.images import deidentify_image
 from jobs.errors import BadInput
+from jobs.pixels.open import open_scan
 from schemas.reasons import Reason
 from tests.jobs.deidentify.slide_files import (
     SLIDES,
@@ -286,3 +287,26 @@ def test_a_folder_of_slides_comes_out_whole(tmp_path: Path, capsys):
     assert len(outputs) == len(SLIDES)
     for path in (*outputs, report):
         assert not [form for form in FORMS if form in path.read_bytes()]
+
+
+@pytest.mark.parametrize(
+    ("name", "source"), [("ome", "OME PhysicalSize"), ("ndpi", "TIFF resolution"), ("svs", "Aperio MPP")]
+)
+def test_our_reader_finds_scale_and_lens_in_what_comes_out(name, source, pseudonyms):
+    reader = open_scan([BytesIO(cleaned(SLIDES[name]().data, pseudonyms)[0])])
+    assert reader.mpp is not None
+    assert reader.mpp.source == source
+    assert reader.mpp.x == pytest.approx(0.25, abs=0.001)
+    assert reader.info.objective == {"ome": 40.0, "ndpi": 20.0, "svs": 40.0}[name]
+
+
+def test_tiles_without_bytes_stay_without(pseudonyms):
+    data = bytearray(pages({"pixels": picture(512, 512), "tile": (128, 128), "compression": "jpeg"}))
+    with tifffile.TiffFile(BytesIO(data)) as tiff:
+        for tag in (324, 325):
+            place = tiff.pages[0].tags[tag].valueoffset + 5 * 4
+            data[place : place + 4] = bytes(4)
+    output, _ = cleaned(bytes(data), pseudonyms)
+    with tifffile.TiffFile(BytesIO(output)) as tiff:
+        assert tiff.pages[0].databytecounts[5] == 0
+        assert np.array_equal(tiff.pages[0].asarray(), tifffile.imread(BytesIO(data)))
