@@ -52,6 +52,7 @@ INGEST = Stage(
     ),
     unit="file",
     settings=("sources",),
+    version="2",
 )
 DEIDENTIFY = Stage(
     name="deidentify",
