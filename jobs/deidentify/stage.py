@@ -9,6 +9,7 @@ Example:
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from jobs.deidentify import cases, shapes
 from jobs.deidentify.scans import SCAN_SCHEMA, ScanCleaner
 from jobs.frames import exploded, kept, mapped, parked, spread
 from jobs.lake import EVERYTHING, Lake, Work
+from jobs.store import Store
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -42,7 +44,18 @@ def run(lake: Lake, work: Work) -> list[Account]:
         drawn = stack.enter_context(parked(lake, shapes.cleaned(lake, work, scans, images, withdrawn)))
         scope = EVERYTHING if work.rebuild else drawn.select("source_key")
         lake.write(work, "curated.annotations", exploded(drawn, "annotations"), scope=scope, staged=True)
-        return _close(lake, work, patients, scans, drawn)
+        accounts = _close(lake, work, patients, scans, drawn)
+    if work.rebuild:
+        known = {row.scan_id for row in lake.read("curated.scans").select("scan_id").collect()}
+        forget_others(lake.store, f"{lake.settings.zone_root('curated')}/objects", known)
+    return accounts
+
+
+def forget_others(store: Store, objects: str, known: Collection[str]) -> None:
+    """Delete the cleaned files of scans that the lake does not know, such as those under a key that was rotated."""
+    for name in store.folders(objects):
+        if name not in known:
+            store.delete_folder(f"{objects}/{name}")
 
 
 def cleaned_scans(lake: Lake, work: Work, affected: DataFrame, images: DataFrame, withdrawn: DataFrame) -> DataFrame:

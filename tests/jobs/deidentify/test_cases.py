@@ -6,9 +6,10 @@ import json
 from dataclasses import replace
 
 from jobs.deidentify.cases import cleaned
+from jobs.deidentify.stage import forget_others
 from jobs.lake import Lake, contract
 from jobs.settings import Source
-from jobs.store import hadoop_path
+from jobs.store import Store, hadoop_path
 
 ICD = "http://hl7.org/fhir/sid/icd-10"
 CONDITION = {
@@ -16,6 +17,16 @@ CONDITION = {
     "code": {"coding": [{"system": ICD, "code": "C92.0"}]},
     "note": [{"text": "Aino Mäkelä seen by Virtanen; blasts 45 %"}],
 }
+
+
+def test_a_rebuild_forgets_scans_under_other_names(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / "objects" / name).mkdir(parents=True)
+        (tmp_path / "objects" / name / "x.dcm").touch()
+    forget_others(Store(), f"{tmp_path.as_uri()}/objects", {"a"})
+    assert [path.name for path in (tmp_path / "objects").rglob("*.dcm")] == ["x.dcm"]
+    assert (tmp_path / "objects/a/x.dcm").exists()
+    forget_others(Store(), f"{tmp_path.as_uri()}/nothing", set())
 
 
 def put(lake, name, *rows):
