@@ -13,9 +13,9 @@ Mask = NDArray[np.bool_]
 
 WORK_UM = 4.0
 """µm per pixel at which the mask is made, or the picture's own if that is coarser."""
-BRIDGE_UM = 45.0
+BRIDGE_UM = 50.0
 """Gaps of up to twice this, such as a fat cell that is open to the glass, are closed."""
-HOLE_UM = 400.0
+HOLE_UM = 600.0
 """Diameter of the largest hole that belongs to the tissue: fat cells that run together are larger than one (100 µm)."""
 PIECE_UM = 120.0
 """Diameter of the smallest piece that is tissue and not debris."""
@@ -23,7 +23,7 @@ _WEAK_LEAST, _WEAK_MOST = 0.012, 0.03
 """Stain that is more than noise: six standard deviations of bare glass, within these bounds."""
 _WIDE_UM = 20.0
 """Standard deviation of the neighbourhood over which the thin septa of fat are told from noise."""
-_SEPTUM_MOST, _UNEVEN_LEAST = 0.08, 0.008
+_SEPTUM_MOST, _UNEVEN_LEAST = 0.08, 0.006
 _INK_LEAST = 0.35
 _INK_MARGIN_UM = 25.0
 
@@ -85,7 +85,7 @@ def _reduced(pixels: NDArray[np.uint8], mpp: float) -> tuple[NDArray[np.uint8], 
 
 
 def _ground(pixels: NDArray[np.uint8]) -> Floats:
-    """Colour of bare glass at every pixel, (height, width, 3): a plane of the second order through what looks like it."""
+    """Colour of bare glass at every pixel, (height, width, 3): a surface of the second order through what is."""
     white = white_point(pixels)
     density = optical_density(pixels, white)
     height, width = density.shape[:2]
@@ -128,9 +128,9 @@ def _septa(density: Floats, ink: Mask, um: float) -> Mask:
     green[_near(dirt, max(1.5, 10.0 / um)) | ink] = 0
     uneven = _spread(green, _WIDE_UM / um)
     bound = np.clip(3 * np.percentile(uneven, 2), _UNEVEN_LEAST, 2 * _UNEVEN_LEAST)
-    # A neighbourhood reaches over the tissue's edge by about two of its standard deviations.
+    # A neighbourhood reaches over the tissue's edge by nearly two of its standard deviations.
     inside = ndimage.distance_transform_edt(np.pad(uneven > bound, 1, mode="edge"))[1:-1, 1:-1]
-    return np.asarray(inside > 2 * _WIDE_UM / um)
+    return np.asarray(inside > 1.5 * _WIDE_UM / um)
 
 
 def _noise_bound(values: Floats) -> float:
