@@ -34,14 +34,14 @@ class CellMasks:
 def segment_cell(pixels: NDArray[np.uint8]) -> CellMasks:
     """Nucleus and whole cell in the middle of a crop stained after Romanowsky (Wright, Giemsa, May-Grünwald).
 
-    A nucleus absorbs red light far more than blue, red cells and eosin do not: an Otsu threshold on the difference finds
-    the nuclei. Pure white is padding. Lobes near each other are one nucleus. The cytoplasm is what absorbs more than the ground around the nucleus, less what
-    is red cell or hangs on by a neck.
+    A nucleus absorbs red light far more than blue, red cells and eosin do not: an Otsu threshold on the difference
+    finds the nuclei; lobes near each other are one. The cytoplasm is what absorbs more than the ground around the
+    nucleus, less what is red cell or hangs on by a neck. Pure white is padding.
 
     Args:
         pixels: (height, width, 3), RGB, the cell's centre in the middle.
     """
-    there = (pixels < 255).any(axis=2)
+    there: Mask = np.asarray((pixels < 255).any(axis=2))
     if not there.any():
         nothing = np.zeros(there.shape, dtype=bool)
         return CellMasks(nothing, nothing)
@@ -74,7 +74,7 @@ def _central(nuclei: Mask) -> Mask:
 
 
 def _central_piece(mask: Mask) -> Mask:
-    """The piece nearest to the middle, if it reaches within a sixth of the crop; pieces of a few pixels do not count."""
+    """The piece nearest to the middle, if it reaches within a sixth of the crop; specks do not count."""
     height, width = mask.shape
     label, count = ndimage.label(mask)
     large = np.bincount(label.ravel(), minlength=count + 1) >= height * width / 2000

@@ -57,7 +57,7 @@ def cell_features(pixels: NDArray[np.uint8], mpp: tuple[float, float] | None = N
 
 
 def circularity(mask: Mask) -> float:
-    """4 pi area / perimeter² (Cox, J Paleontology 1927): 1 for a disc; the perimeter is Crofton's in four directions."""
+    """4 pi area / perimeter² (Cox, J Paleontology 1927): 1 for a disc; perimeter by Crofton's formula."""
     length = float(perimeter_crofton(np.pad(mask, 1), directions=4))
     return float(min(1.0, 4 * np.pi * mask.sum() / length**2)) if length else 0.0
 
@@ -65,8 +65,8 @@ def circularity(mask: Mask) -> float:
 def texture(values: Floats, mask: Mask) -> dict[str, float]:
     """Contrast, homogeneity and entropy of grey levels side by side (Haralick et al., IEEE Trans SMC 1973).
 
-    Grey is cut to 16 levels of 16; pairs one pixel apart in four directions, both in the mask, count alike, so that turns
-    by a right angle and flips change nothing.
+    Grey is cut to 16 levels of 16; pairs one pixel apart in four directions, both in the mask, count alike, so that
+    turns by a right angle and flips change nothing.
 
     Args:
         values: (height, width), 0 to 255.

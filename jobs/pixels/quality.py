@@ -14,6 +14,8 @@ from jobs.pixels.tissue import pen_mask
 
 _ASSUMED_UM = 0.25
 """µm per pixel of a picture that states none: an objective of 40x."""
+_SIDE_LEAST_UM = 400.0
+"""Pens and folds are sought as if the picture were at least this wide."""
 _GLASS_MOST, _GLASS_STAIN_MOST = 0.10, 0.05
 """Mean absorbance and stain below which a pixel shows bare glass."""
 
@@ -45,7 +47,8 @@ def quality(pixels: NDArray[np.uint8], mpp: float | None = None) -> Quality:
         pixels: (height, width, 3), RGB, at least one pixel.
         mpp: µm per pixel; 0.25 is assumed where None.
     """
-    um = mpp or _ASSUMED_UM
+    # Pens and folds are wider than a crop of a cell: there a share of its side stands for their size.
+    um = max(mpp or _ASSUMED_UM, _SIDE_LEAST_UM / max(pixels.shape[:2]))
     density = optical_density(pixels)
     background = background_mask(density)
     ink = pen_mask(density, um)
