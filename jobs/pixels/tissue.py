@@ -24,6 +24,7 @@ _WEAK_LEAST, _WEAK_MOST = 0.012, 0.03
 _WIDE_UM = 20.0
 """Standard deviation of the neighbourhood over which the thin septa of fat are told from noise."""
 _SEPTUM_MOST, _UNEVEN_LEAST = 0.08, 0.006
+_LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 _INK_LEAST = 0.35
 _INK_MARGIN_UM = 25.0
 
@@ -110,7 +111,9 @@ def _stained(density: Floats, ink: Mask, um: float) -> Mask:
     taken[ink] = 0
     fine = _blurred(np.minimum(taken, 0.1), max(0.7, 4.0 / um))
     least = _noise_bound(fine)
-    weak = (fine > least) | _septa(density, ink, um)
+    # A JPEG smears colour over 16 pixels, but not darkness.
+    dark = _blurred(np.minimum(density @ _LUMA, 0.1), max(0.7, 4.0 / um)) > least
+    weak = ((fine > least) & dark) | _septa(density, ink, um)
     near = _closed(weak, BRIDGE_UM / um)
     label, count = ndimage.label(near)
     strong = np.bincount(label.ravel(), (fine > max(0.04, 2 * least)).ravel(), count + 1) * um**2 > 400
@@ -125,7 +128,8 @@ def _septa(density: Floats, ink: Mask, um: float) -> Mask:
     """
     green = np.minimum(density[..., 1], _SEPTUM_MOST)
     dirt = (density.min(axis=2) > 0.1) & (stain(density) < 0.15 * density[..., 1])
-    green[_near(dirt, max(1.5, 10.0 / um)) | ink] = 0
+    # A JPEG's ripples beside the ink reach as far as its block, 8 pixels.
+    green[_near(dirt, max(1.5, 10.0 / um)) | _near(ink, 8.0)] = 0
     uneven = _spread(green, _WIDE_UM / um)
     bound = np.clip(3 * np.percentile(uneven, 2), _UNEVEN_LEAST, 2 * _UNEVEN_LEAST)
     # A neighbourhood reaches over the tissue's edge by nearly two of its standard deviations.
