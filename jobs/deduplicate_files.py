@@ -11,7 +11,7 @@ import csv
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations, product
 from pathlib import Path
 from typing import Any
@@ -33,15 +33,23 @@ FIELD_FROM = 320
 _PAIRS_MOST = 400_000
 _NEIGHBOURS = range(10, 101)
 """How many neighbours are looked at: as many as that number of pairs allows, within these bounds."""
+_FAR = 2.0 * spectrum.DIMENSIONS
+"""Neighbours after the first ten count up to this squared distance; a change alone makes half of it."""
 _SHIFT_SHARE, _SHIFT_PIXELS = 0.08, 12.0
 """How far the centre of a near duplicate lies off at most; farther, and another cell is in the middle."""
 _FIELD_SHIFT_SHARE = 0.15
 _OVERLAP_LEAST = 0.1
+_RETAKE_LEAST = 2 / 3
+"""Fields that share less of their area overlap; those that share more were taken twice."""
 _BLOCK = 1024
 _FIELD_BLOCK = 64
 _COLUMNS = ("a", "b", "kind", "score", "transform")
 
+_SAME = Match(1.0, 0, False, 0.0, 0.0)
+
 Told = Callable[[str, int, int], None]
+_Found = dict[tuple[int, int], tuple[str, Match]]
+"""Kind and match, in pixels of the first, of pairs of numbers."""
 
 
 @dataclass(frozen=True, order=True)
@@ -132,8 +140,10 @@ def _files(folder: Path) -> Iterator[Path]:
 
 def _read(folder: Path, files: list[Path], field_from: int, jobs: int, findings: Findings, told: Told) -> _Folder:
     """Decode every file once."""
-    squares = np.empty((len(files), SIDE, SIDE), dtype=np.uint8)
-    kept = _Folder(folder, [], [], squares, *np.zeros((2, len(files)), dtype=np.int64), {})
+    kept = _Folder(
+        folder, [], [], np.empty((len(files), SIDE, SIDE), dtype=np.uint8),
+        np.zeros(len(files), dtype=np.int64), np.zeros(len(files), dtype=np.int64), {},
+    )  # fmt: skip
     for number, (path, known) in enumerate(
         zip(files, _map(_known_by, (files, field_from), len(files), jobs, 8), strict=True)
     ):
@@ -145,12 +155,12 @@ def _read(folder: Path, files: list[Path], field_from: int, jobs: int, findings:
             n = len(kept.paths)
             kept.paths.append(name)
             kept.sha256.append(own.sha256)
-            squares[n], kept.widths[n], kept.heights[n] = own.square, own.width, own.height
+            kept.squares[n], kept.widths[n], kept.heights[n] = own.square, own.width, own.height
             if reduced is not None:
                 kept.fields[n] = reduced
         told("reading", number + 1, len(files))
     n = len(kept.paths)
-    kept.squares, kept.widths, kept.heights = squares[:n], kept.widths[:n], kept.heights[:n]
+    kept.squares, kept.widths, kept.heights = kept.squares[:n], kept.widths[:n], kept.heights[:n]
     return kept
 
 
@@ -176,22 +186,22 @@ def _pairs(kept: _Folder, jobs: int, told: Told) -> list[Pair]:
     for number, sha256 in enumerate(kept.sha256):
         groups[sha256].append(number)
     members = {group[0]: group for group in groups.values()}
-    found = {
-        pair: ("exact", 1.0, _transform(0, False, 0, 0))
-        for group in members.values()
-        for pair in combinations(group, 2)
-    }
+    found: _Found = {pair: ("exact", _SAME) for group in members.values() for pair in combinations(group, 2)}
     near = _near(kept, np.array(sorted(members), dtype=np.int64), jobs, told)
-    alone: dict[tuple[int, int], tuple[str, float, str]] = {}
-    for (a, b), match in near.items():
-        shift = match.dx * kept.widths[a], match.dy * kept.heights[a]
-        alone[a, b] = ("near", match.score, _transform(match.turn, match.flip, *shift))
-    alone.update(_overlapping(kept, sorted(set(members) & set(kept.fields)), set(near), jobs, told))
-    for (a, b), what in alone.items():
+    single: _Found = {pair: ("near", _in_pixels(kept, pair[0], match)) for pair, match in near.items()}
+    single |= _overlapping(kept, sorted(set(members) & set(kept.fields)), set(near), jobs, told)
+    for (a, b), (kind, match) in single.items():
         for x, y in product(members[a], members[b]):
-            # Of equal pictures one stands for all; what it is to another, they are, seen from either side.
-            found[min(x, y), max(x, y)] = what if (x < y) else (what[0], what[1], what[2])
-    return [Pair(kept.paths[a], kept.paths[b], *found[a, b]) for a, b in sorted(found)]
+            # Of equal pictures one stands for all; seen from the other side, its change is undone.
+            found[min(x, y), max(x, y)] = kind, match if x < y else match.undone()
+    return [
+        Pair(kept.paths[a], kept.paths[b], kind, match.score, _transform(match))
+        for (a, b), (kind, match) in sorted(found.items(), key=lambda item: item[0])
+    ]
+
+
+def _in_pixels(kept: _Folder, a: int, match: Match) -> Match:
+    return replace(match, dx=match.dx * float(kept.widths[a]), dy=match.dy * float(kept.heights[a]))
 
 
 def _near(kept: _Folder, single: NDArray[np.int64], jobs: int, told: Told) -> dict[tuple[int, int], Match]:
@@ -208,9 +218,7 @@ def _near(kept: _Folder, single: NDArray[np.int64], jobs: int, told: Told) -> di
         told("searching", number + 1, blocks)
     pairs = np.unique(np.sort(single[np.concatenate(candidates)], axis=1), axis=0)
     share = np.where(np.isin(np.arange(len(kept.paths)), list(kept.fields)), _FIELD_SHIFT_SHARE, _SHIFT_SHARE)
-    kept.likeness = Likeness(
-        kept.squares, likeness.reach_of(kept.widths, kept.heights, share=share, pixels=_SHIFT_PIXELS)
-    )
+    kept.likeness = Likeness(kept.squares, likeness.reach_of(kept.widths, kept.heights, share, _SHIFT_PIXELS))
     found = _compared(kept, pairs, jobs, told)
     return found | _compared(kept, _missing(found, pairs), jobs, told)
 
@@ -246,7 +254,7 @@ def _vectors(block: int) -> NDArray[np.float32]:
 def _nearest(block: int) -> NDArray[np.int64]:
     kept, count = _shared
     queries = range(block * _BLOCK, min((block + 1) * _BLOCK, len(kept.vectors)))
-    return np.concatenate(list(neighbours.nearest(kept.vectors, queries, count)))
+    return np.concatenate(list(neighbours.nearest(kept.vectors, queries, count, always=_NEIGHBOURS.start, within=_FAR)))
 
 
 def _compare(block: int) -> list[Match | None]:
@@ -255,14 +263,12 @@ def _compare(block: int) -> list[Match | None]:
     return matches
 
 
-def _overlapping(
-    kept: _Folder, fields: list[int], near: set[tuple[int, int]], jobs: int, told: Told
-) -> dict[tuple[int, int], tuple[str, float, str]]:
+def _overlapping(kept: _Folder, fields: list[int], near: set[tuple[int, int]], jobs: int, told: Told) -> _Found:
     """Fields that share a part, as they lie: neither turned nor flipped."""
     alike = defaultdict(list)
     for n in fields:
         alike[partial.factor(int(kept.widths[n]), int(kept.heights[n])), kept.fields[n].shape].append(n)
-    found = {}
+    found: _Found = {}
     for some in alike.values():
         starts = range(0, len(some), _FIELD_BLOCK)
         blocks = [(first, second) for first in starts for second in starts if first <= second]
@@ -272,11 +278,11 @@ def _overlapping(
     return found
 
 
-def _overlaps(block: int) -> dict[tuple[int, int], tuple[str, float, str]]:
+def _overlaps(block: int) -> _Found:
     kept, some, blocks, near = _shared
     ranges = [range(start, min(start + _FIELD_BLOCK, len(some))) for start in blocks[block]]
     pictures = [kept.fields[n] for n in some]
-    found = {}
+    found: _Found = {}
     for i, j in partial.likely_overlaps(pictures, *ranges):
         a, b = some[i], some[j]
         if (a, b) in near:
@@ -285,7 +291,8 @@ def _overlaps(block: int) -> dict[tuple[int, int], tuple[str, float, str]]:
         match = _shared_part(pictures[i], pictures[j], best.dx, best.dy) if best.share >= _OVERLAP_LEAST else None
         if match is not None:
             by = partial.factor(int(kept.widths[a]), int(kept.heights[a]))
-            found[a, b] = ("overlap", match.score, _transform(0, False, best.dx * by, best.dy * by))
+            kind = "near" if best.share >= _RETAKE_LEAST else "overlap"
+            found[a, b] = kind, replace(match, dx=best.dx * by, dy=best.dy * by)
     return found
 
 
@@ -301,8 +308,8 @@ def _shared_part(a: NDArray[np.uint8], b: NDArray[np.uint8], dx: float, dy: floa
     return match if match is not None and (match.turn, match.flip) == (0, False) else None
 
 
-def _transform(turn: int, flip: bool, dx: float, dy: float) -> str:
-    return f"turn={turn} flip={int(flip)} dx={dx + 0:.1f} dy={dy + 0:.1f}"
+def _transform(match: Match) -> str:
+    return f"turn={match.turn} flip={int(match.flip)} dx={round(match.dx, 1) + 0:.1f} dy={round(match.dy, 1) + 0:.1f}"
 
 
 def _map(work: Callable[[int], Any], shared: Any, count: int, jobs: int, chunk: int = 1) -> Iterator[Any]:

@@ -9,7 +9,7 @@ picture differs from itself turned or flipped, wherever that fits best.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,15 @@ class Match:
     dy: float
     """Where b's centre then lies from a's, in sides of the square: 0.1 is a tenth of a's width or height."""
 
+    def undone(self) -> Match:
+        """What makes b of a; for pictures of one size, or for one that is neither turned nor flipped."""
+        x, y = -self.dx, -self.dy
+        for _ in range(self.turn // 90):
+            x, y = -y, x
+        if self.flip:
+            return replace(self, dx=-x, dy=y)
+        return replace(self, turn=-self.turn % 360, dx=x, dy=y)
+
 
 @dataclass(frozen=True)
 class _Fits:
@@ -52,6 +61,40 @@ class _Fits:
     texture: Floats
     which: NDArray[np.int64]
     maps: Floats
+
+
+@dataclass(frozen=True)
+class _Views:
+    """Stacks of pictures and of what is known of them, of one size."""
+
+    a: Floats
+    known_a: Floats
+    b: Floats
+    known_b: Floats
+
+    def at(self, which: NDArray[np.int64]) -> _Views:
+        """Some of the pairs."""
+        return _Views(self.a[which], self.known_a[which], self.b[which], self.known_b[which])
+
+    def smoothed(self, sigma: float) -> _Views:
+        """Smoothed, so that steps are not caught in noise."""
+        return _Views(register.smoothed(self.a, sigma), self.known_a, register.smoothed(self.b, sigma), self.known_b)
+
+    def refine(self, maps: Floats) -> Floats:
+        """Maps after four more steps."""
+        return register.refine(self.a, self.known_a, self.b, self.known_b, maps, 4)
+
+    def texture(self, maps: Floats, fine: float, coarse: float) -> Floats:
+        """Correlation of the band-passed pictures over what both know; -1 where that is too little."""
+        bands = [
+            register.band(one, (known > 0.99).astype(np.float32), fine, coarse)
+            for one, known in ((self.a, self.known_a), (self.b, self.known_b))
+        ]
+        side = self.a.shape[-1]
+        seen, inside = register.warp(bands[1], maps, side)
+        both = (self.known_a > 0.99) & inside & (register.warp(self.known_b, maps, side)[0] > 0.99)
+        texture = register.weighted_ncc(bands[0], seen, both.astype(np.float32))
+        return np.where(both.mean(axis=(1, 2)) >= _SHARED_LEAST, texture, -1).astype(np.float32)
 
 
 class Likeness:
@@ -132,22 +175,19 @@ class Likeness:
         a, known_a = register.as_floats(self._squares[pairs[:, 0]])
         turned = np.stack([register.dihedral(self._squares[b], d) for b, d in zip(pairs[:, 1], which, strict=True)])
         b, known_b = register.as_floats(turned)
-        small = [register.half(one) for one in (a, known_a, b, known_b)]
-        small[1], small[3] = ((one > 0.9).astype(np.float32) for one in (small[1], small[3]))
-        soft = [register.smoothed(small[0], 1), small[1], register.smoothed(small[2], 1), small[3]]
+        small = _Views(*(register.half(one) for one in (a, known_a, b, known_b)))
+        soft = small.smoothed(1)
         keep = np.arange(len(pairs))
         for least in _BAND_LEAST:
-            maps = register.refine(*(one[keep] for one in soft), maps, 4)
-            going = _texture(*(one[keep] for one in small), maps, 0.5, 2) >= least
+            maps = soft.at(keep).refine(maps)
+            going = small.at(keep).texture(maps, 0.5, 2) >= least
             going &= self._plausible(pairs[keep], maps, 1.5)
             keep, maps = keep[going], maps[going]
             if not len(keep):
                 return
-        a, known_a, b, known_b = (one[keep] for one in (a, known_a, b, known_b))
-        maps = register.refine(
-            register.smoothed(a, 0.7), known_a, register.smoothed(b, 0.7), known_b, maps, 4
-        )  # fmt: skip
-        texture = np.where(self._plausible(pairs[keep], maps, 1), _texture(a, known_a, b, known_b, maps, 1, 4), -1)
+        whole = _Views(a, known_a, b, known_b).at(keep)
+        maps = whole.smoothed(0.7).refine(maps)
+        texture = np.where(self._plausible(pairs[keep], maps, 1), whole.texture(maps, 1, 4), -1)
         better = texture > best.texture[at[keep]]
         place = at[keep][better]
         best.texture[place], best.which[place], best.maps[place] = texture[better], which[keep][better], maps[better]
@@ -162,22 +202,12 @@ class Likeness:
         return np.asarray(even & sized & (np.abs(maps[:, :, 2]) <= 2 * reach * slack).all(axis=1))
 
 
-def _texture(
-    a: Floats, known_a: Floats, b: Floats, known_b: Floats, maps: Floats, fine: float, coarse: float
-) -> Floats:
-    """Correlation of the band-passed pictures over what both know; -1 where that is too little."""
-    side = a.shape[-1]
-    seen, inside = register.warp(register.band(b, known_b, fine, coarse), maps, side)
-    weights = known_a * inside * (register.warp(known_b, maps, side)[0] > 0.99)
-    texture = register.weighted_ncc(register.band(a, known_a, fine, coarse), seen, weights.astype(np.float32))
-    return np.where(weights.mean(axis=(1, 2)) >= _SHARED_LEAST, texture, -1).astype(np.float32)
-
-
 def reach_of(
-    widths: NDArray[np.int64], heights: NDArray[np.int64], *, share: float, pixels: float
+    widths: NDArray[np.int64], heights: NDArray[np.int64], share: Floats, pixels: float
 ) -> tuple[Floats, Floats]:
-    """How far the centre of a copy may lie off: `share` of a side, or `pixels` where that is more."""
-    return tuple(np.maximum(share, pixels / np.maximum(side, 1)).astype(np.float32) for side in (widths, heights))  # type: ignore[return-value]
+    """How far the centre of a copy may lie off: `share` of a side by picture, or `pixels` where that is more."""
+    across, down = (np.maximum(share, pixels / np.maximum(side, 1)).astype(np.float32) for side in (widths, heights))
+    return across, down
 
 
 __all__ = ["CONFIRMED", "SIDE", "Likeness", "Match", "reach_of"]

@@ -10,13 +10,18 @@ from numpy.typing import NDArray
 _ROWS, _COLUMNS, _GROUP = 1024, 16384, 32
 
 
-def nearest(points: NDArray[np.float32], queries: range, count: int) -> Iterator[NDArray[np.int64]]:
-    """Pairs (m, 2) of a query and each of its `count` nearest points, itself left out; a block of queries at a time.
+def nearest(
+    points: NDArray[np.float32], queries: range, count: int, *, always: int, within: float
+) -> Iterator[NDArray[np.int64]]:
+    """Pairs (m, 2) of a query and a near point, itself left out; a block of queries at a time.
 
     Args:
         points: (n, d).
         queries: which points to find neighbours of.
+        count: how many neighbours of each at most.
+        always: this many, however far they are; the others only up to `within`, a squared distance.
     """
+    always = min(always, count)
     half_norms = (points**2).sum(axis=1) / 2
     for first in range(queries.start, queries.stop, _ROWS):
         rows = np.arange(first, min(first + _ROWS, queries.stop))
@@ -34,7 +39,11 @@ def nearest(points: NDArray[np.float32], queries: range, count: int) -> Iterator
             keep = _largest(best_score, count)
             best_score = np.take_along_axis(best_score, keep, axis=1)
             best_index = np.take_along_axis(best_index, keep, axis=1)
-        found = best_score > -np.inf
+        order = np.argsort(-best_score, axis=1, kind="stable")
+        best_score = np.take_along_axis(best_score, order, axis=1)
+        best_index = np.take_along_axis(best_index, order, axis=1)
+        found = best_score >= (half_norms[rows] - within / 2)[:, None]
+        found[:, :always] = best_score[:, :always] > -np.inf
         yield np.stack([np.broadcast_to(rows[:, None], found.shape)[found], best_index[found]], axis=1)
 
 

@@ -96,7 +96,7 @@ def square_of(pixels: NDArray[Any], unknown: NDArray[np.bool_] | None = None) ->
     """Luma (64, 64) of a picture: stretched to a square by mean over areas and to 1 to 255; 0 where it is padding."""
     if unknown is None:
         unknown = padding(pixels)
-    luma = pixels @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
+    luma = _luma(pixels)
     known = None
     if unknown.any():
         luma = np.where(unknown, luma[~unknown].mean() if not unknown.all() else 0, luma).astype(np.float32)
@@ -122,7 +122,7 @@ def padding(pixels: NDArray[Any]) -> NDArray[np.bool_]:
         spot = pixels[slice(_SOLID) if row == 0 else slice(-_SOLID, None)]
         spot = spot[:, slice(_SOLID) if column == 0 else slice(-_SOLID, None)].astype(np.int32)
         colour = pixels[row, column].astype(np.int32)
-        # A wedge left by turning may be narrow in its corner, so three pixels beside it must be flat, no more.
+        # A wedge left by turning is narrow in its corner, so only some pixels beside it need to be flat.
         if (np.abs(spot - colour).max(axis=2) <= flat).sum() < _SOLID:
             continue
         alike = (np.abs(pixels.astype(np.int32) - colour) <= flat).all(axis=2)
@@ -138,6 +138,13 @@ def padding(pixels: NDArray[Any]) -> NDArray[np.bool_]:
 def _filter(shape: tuple[int, ...]) -> Image.Resampling:
     """Areas are averaged where the picture is larger than the square, and interpolated where it is smaller."""
     return Image.Resampling.BOX if min(shape[:2]) >= 2 * SIDE else Image.Resampling.BILINEAR
+
+
+def _luma(pixels: NDArray[Any]) -> NDArray[np.float32]:
+    """Luma (ITU-R BT.601); that of 8 bits by the faster way."""
+    if pixels.dtype == np.uint8:
+        return np.asarray(Image.fromarray(pixels).convert("L"), dtype=np.float32)
+    return np.asarray(pixels @ np.array([0.299, 0.587, 0.114], dtype=np.float32), dtype=np.float32)
 
 
 def _samples(data: bytes) -> NDArray[Any]:
@@ -161,7 +168,7 @@ class _NotForPillow(Exception):
 def _by_pillow(data: bytes) -> NDArray[Any]:
     from io import BytesIO
 
-    picture = Image.open(BytesIO(data), formats=_FORMATS)
+    picture: Image.Image = Image.open(BytesIO(data), formats=_FORMATS)
     _check_size(*picture.size)
     if picture.mode in ("F", "I") or picture.mode.startswith("I;"):
         raise _NotForPillow

@@ -39,7 +39,7 @@ def spectral(luma: Floats, known: Floats) -> Floats:
     rows, columns = np.triu_indices(_LOW)
     single = mean[:, rows, columns][:, 1:]
     binned = power.reshape(len(power), -1) @ _BINS.T
-    return np.log(np.concatenate([single + 1e-5, binned + 1e-6], axis=1)).astype(np.float32)
+    return np.asarray(np.log(np.concatenate([single + 1e-5, binned + 1e-6], axis=1)), dtype=np.float32)
 
 
 def _bins() -> Floats:
