@@ -302,7 +302,8 @@ def _shared_part(a: NDArray[np.uint8], b: NDArray[np.uint8], dx: float, dy: floa
     left, top = max(0, x), max(0, y)
     right, bottom = min(a.shape[1], x + b.shape[1]), min(a.shape[0], y + b.shape[0])
     parts = (a[top:bottom, left:right], b[top - y : bottom - y, left - x : right - x])
-    squares = np.stack([square_of(np.repeat(part[..., None], 3, axis=2)) for part in parts])
+    whole = np.zeros(parts[0].shape, dtype=bool)
+    squares = np.stack([square_of(np.repeat(part[..., None], 3, axis=2), whole) for part in parts])
     reach = (np.full(2, 0.05, dtype=np.float32),) * 2
     match = Likeness(squares, reach).compare(np.array([[0, 1]]))[0]
     return match if match is not None and (match.turn, match.flip) == (0, False) else None

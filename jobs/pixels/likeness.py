@@ -26,7 +26,8 @@ _BAND_LEAST, _TEXTURE_LEAST = (0.3, 0.5), 0.6
 _SELF_LEAST = 0.3
 """However little a picture fits itself, this much agreement proves nothing."""
 _SCALE_MOST, _SKEW_MOST = 1.25, 0.12
-_SHARED_LEAST = 0.4
+_SHARED_LEAST = 0.15
+"""Of the square that both pictures know; less is no evidence."""
 _CHUNK = 128
 
 

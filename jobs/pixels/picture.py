@@ -27,9 +27,11 @@ _JXL = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _PNG_DEPTH_AT = 24
 _FLAT = 2
-"""Samples of padding lie within this of its colour, of 255; an encoder leaves no more inside a flat area."""
+"""Samples of padding lie within this of its colour; an encoder leaves no more inside a flat area."""
 _SOLID = 5
-"""Padding is solid over squares of this many pixels; the background of a smear is not, as it has noise."""
+"""Empty corners are solid over squares of this many pixels."""
+_BLACK = 8
+"""What is left of black after encoding."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def fingerprint(pixels: NDArray[Any]) -> Fingerprint:
 
 
 def square_of(pixels: NDArray[Any], unknown: NDArray[np.bool_] | None = None) -> NDArray[np.uint8]:
-    """Luma (64, 64) of a picture: stretched to a square by mean over areas and to 1 to 255; 0 where it is padding."""
+    """Luma (64, 64) of a picture: stretched to a square and to 1 to 255; 0 where it is padding."""
     if unknown is None:
         unknown = padding(pixels)
     luma = _luma(pixels)
@@ -102,7 +104,8 @@ def square_of(pixels: NDArray[Any], unknown: NDArray[np.bool_] | None = None) ->
         luma = np.where(unknown, luma[~unknown].mean() if not unknown.all() else 0, luma).astype(np.float32)
         share = Image.fromarray((~unknown).astype(np.float32)).resize((SIDE, SIDE), Image.Resampling.BOX)
         known = np.asarray(share) > 0.99
-    small = np.asarray(Image.fromarray(luma).resize((SIDE, SIDE), _filter(pixels.shape)), dtype=np.float32)
+    # Not by BOX, which takes whole pixels and so moves edges where the sizes are no multiples.
+    small = np.asarray(Image.fromarray(luma).resize((SIDE, SIDE), Image.Resampling.HAMMING), dtype=np.float32)
     seen = small if known is None or not known.any() else small[known]
     least, most = float(seen.min()), float(seen.max())
     scaled = np.clip(np.rint((small - least) * (254 / max(most - least, 1e-3)) + 1), 1, 255).astype(np.uint8)
@@ -110,34 +113,41 @@ def square_of(pixels: NDArray[Any], unknown: NDArray[np.bool_] | None = None) ->
 
 
 def padding(pixels: NDArray[Any]) -> NDArray[np.bool_]:
-    """Where (height, width) a picture is flat to the very corners: padded, turned with empty wedges, or cut out."""
+    """Where (height, width) a picture was padded: whole rows or columns of one colour, or black or white corners.
+
+    The clean background of a smear may be as flat as padding, but seldom across whole rows, and is neither colour;
+    where it is, nothing is lost, as nothing is seen there.
+    """
     height, width = pixels.shape[:2]
     unknown = np.zeros((height, width), dtype=bool)
     if min(height, width) < 2 * _SOLID:
         return unknown
-    flat = _FLAT * (257 if pixels.dtype == np.uint16 else 1)
-    for row, column in ((0, 0), (0, -1), (-1, 0), (-1, -1)):
-        if unknown[row, column]:
-            continue
-        spot = pixels[slice(_SOLID) if row == 0 else slice(-_SOLID, None)]
-        spot = spot[:, slice(_SOLID) if column == 0 else slice(-_SOLID, None)].astype(np.int32)
-        colour = pixels[row, column].astype(np.int32)
-        # A wedge left by turning is narrow in its corner, so only some pixels beside it need to be flat.
-        if (np.abs(spot - colour).max(axis=2) <= flat).sum() < _SOLID:
-            continue
-        alike = (np.abs(pixels.astype(np.int32) - colour) <= flat).all(axis=2)
-        padded = np.pad(alike, _SOLID, constant_values=True)
-        solid = ndimage.minimum_filter(padded, _SOLID)
-        solid = ndimage.maximum_filter(solid, _SOLID + 4)[_SOLID:-_SOLID, _SOLID:-_SOLID]
-        parts, _ = ndimage.label(solid)
-        if parts[row, column]:
-            unknown |= parts == parts[row, column]
+    scale = 257 if pixels.dtype == np.uint16 else 1
+    for turns in range(4):
+        view, seen = np.rot90(pixels, turns), np.rot90(unknown, turns)
+        rows = _flat_rows(view, _FLAT * scale)
+        seen[: rows + (rows > 0)] |= rows > 0
+        if view[0, 0].max() <= _BLACK * scale or view[0, 0].min() >= (255 - _FLAT) * scale:
+            seen |= _corner(view, _BLACK * scale)
     return unknown
 
 
-def _filter(shape: tuple[int, ...]) -> Image.Resampling:
-    """Areas are averaged where the picture is larger than the square, and interpolated where it is smaller."""
-    return Image.Resampling.BOX if min(shape[:2]) >= 2 * SIDE else Image.Resampling.BILINEAR
+def _flat_rows(pixels: NDArray[Any], flat: int) -> int:
+    """How many rows from the top are of the corner's colour."""
+    colour = pixels[0, 0].astype(np.int32)
+    for number, row in enumerate(pixels):
+        if np.abs(row - colour).max() > flat:
+            return number
+    return len(pixels)
+
+
+def _corner(pixels: NDArray[Any], alike: int) -> NDArray[np.bool_]:
+    """The solid area of the corner's colour that begins in the upper left corner, and a little around it."""
+    same = (np.abs(pixels - pixels[0, 0].astype(np.int32)) <= alike).all(axis=2)
+    padded = np.pad(same, _SOLID, mode="edge")
+    solid = ndimage.maximum_filter(ndimage.minimum_filter(padded, _SOLID), _SOLID + 4)
+    parts, _ = ndimage.label(solid[_SOLID:-_SOLID, _SOLID:-_SOLID])
+    return np.asarray((parts == parts[0, 0]) & (parts[0, 0] > 0))
 
 
 def _luma(pixels: NDArray[Any]) -> NDArray[np.float32]:
