@@ -182,6 +182,8 @@ def deduplicate_files(options: Namespace) -> int:
     from jobs import deduplicate_files as files
     from jobs.deidentify_files import show_progress
 
+    if not options.report.absolute().parent.is_dir():
+        raise UsageError("the folder of the report does not exist.")
     found = files.run(options.folder, jobs=options.jobs, field_from=options.field_from, told=show_progress)
     files.write_report(found.pairs, options.report)
     kinds = {kind: sum(pair.kind == kind for pair in found.pairs) for kind in ("exact", "near", "overlap")}

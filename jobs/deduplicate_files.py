@@ -240,10 +240,11 @@ def _missing(found: dict[tuple[int, int], Match], seen: NDArray[np.int64]) -> ND
     for a, b in found:
         joined = group.get(a, {a}) | group.get(b, {b})
         group.update(dict.fromkeys(joined, joined))
-    known = set(map(tuple, seen.tolist()))
     groups = {min(one): one for one in group.values()}
-    new = [pair for _, one in sorted(groups.items()) for pair in combinations(sorted(one), 2) if pair not in known]
-    return np.array(new, dtype=np.int64).reshape(-1, 2)
+    every = [pair for _, one in sorted(groups.items()) for pair in combinations(sorted(one), 2)]
+    wanted = np.array(every, dtype=np.int64).reshape(-1, 2)
+    count = int(seen.max()) + 1
+    return wanted[~np.isin(wanted @ [count, 1], seen @ [count, 1])]
 
 
 def _vectors(block: int) -> NDArray[np.float32]:
