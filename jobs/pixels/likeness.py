@@ -199,7 +199,7 @@ class Likeness:
         most = 1 + (_SCALE_MOST - 1) * slack
         even = stretch[:, 0] / np.maximum(stretch[:, 1], 1e-6) <= 1 + _SKEW_MOST * slack
         sized = (stretch[:, 0] <= most) & (stretch[:, 1] >= 1 / most) & (np.linalg.det(maps[:, :, :2]) > 0)
-        reach = np.stack([one[pairs[:, 0]] for one in self._reach], axis=1)
+        reach = np.stack([one[pairs].min(axis=1) for one in self._reach], axis=1)
         return np.asarray(even & sized & (np.abs(maps[:, :, 2]) <= 2 * reach * slack).all(axis=1))
 
 
