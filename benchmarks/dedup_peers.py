@@ -1,7 +1,7 @@
 """Hashes of every picture of a folder by other tools, in their own Python: `python dedup_peers.py DIR`.
 
-Prints one JSON object: tool to file name to hash, in hexadecimal. imagededup's package needs a deep-learning
-framework that its hashes do not use, so empty modules stand in for it.
+Prints one JSON object: tool to file name to hash, in hexadecimal. imagededup's network, which its
+hashes do not use, needs a deep-learning framework; an empty module stands in for it.
 """
 
 from __future__ import annotations
@@ -16,29 +16,24 @@ import numpy as np
 import pdqhash
 from PIL import Image
 
-for name in ("torch", "torch.nn", "torch.utils", "torch.utils.data", "torchvision", "torchvision.transforms"):
+for name in ("imagededup.methods.cnn", "imagededup.utils.models"):
     sys.modules[name] = mock.MagicMock()
-try:
-    from imagededup.methods import PHash
+from imagededup.methods import PHash  # noqa: E402
 
-    _IMAGEDEDUP = PHash(verbose=False)
-except Exception:  # another release of it may need more than its hashes do
-    _IMAGEDEDUP = None
+_IMAGEDEDUP = PHash(verbose=False)
 
 
 def hashes(path: Path) -> dict[str, str]:
     """One picture's hashes, as each tool makes them by default."""
     picture = Image.open(path).convert("RGB")
     bits, _ = pdqhash.compute(np.asarray(picture))
-    found = {
+    return {
         "imagehash phash": str(imagehash.phash(picture)),
         "imagehash dhash": str(imagehash.dhash(picture)),
         "imagehash ahash": str(imagehash.average_hash(picture)),
         "pdqhash": np.packbits(bits).tobytes().hex(),
+        "imagededup phash": _IMAGEDEDUP.encode_image(image_array=np.asarray(picture)),
     }
-    if _IMAGEDEDUP is not None:
-        found["imagededup phash"] = _IMAGEDEDUP.encode_image(image_array=np.asarray(picture))
-    return found
 
 
 if __name__ == "__main__":

@@ -172,6 +172,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="one JSON object on the last line")
     parser.add_argument("--cells", type=int, default=1000, help="planted copies of each kind")
+    parser.add_argument("--pictures", type=int, default=10**6, help="crops of distinct cells at most (default: all)")
     parser.add_argument("--kinds", nargs="+", choices=[*KINDS, "retake"], default=[*KINDS, "retake"], metavar="NAME")
     parser.add_argument("--half", type=int, choices=(0, 1), default=1, help="which half of the fields (default 1)")
     parser.add_argument("--without-peers", action="store_true", help="HemaLake alone")
@@ -181,6 +182,7 @@ def main() -> None:
     print(f"{fields.pictures} fields: {len(fields.pairs)} pairs, {kinds}", flush=True)
     linked = {(pair.a, pair.b): tuple(float(part[3:]) for part in pair.transform.split()[2:]) for pair in fields.pairs}
     places = spots(options.half)
+    places = places[:: -(-len(places) // options.pictures)]
 
     def same(a: int, b: int) -> bool:
         """Whether two spots lie in one field or in two that show each other, so that they may share pixels."""
