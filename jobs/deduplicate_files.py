@@ -218,7 +218,10 @@ def _near(kept: _Folder, single: NDArray[np.int64], jobs: int, told: Told) -> di
         told("searching", number + 1, blocks)
     pairs = np.unique(np.sort(single[np.concatenate(candidates)], axis=1), axis=0)
     share = np.where(np.isin(np.arange(len(kept.paths)), list(kept.fields)), _FIELD_SHIFT_SHARE, _SHIFT_SHARE)
-    kept.likeness = Likeness(kept.squares, likeness.reach_of(kept.widths, kept.heights, share, _SHIFT_PIXELS))
+    small = np.minimum(kept.widths, kept.heights) < likeness.SMALL
+    least = np.where(small, likeness.CONFIRMED_SMALL, likeness.CONFIRMED).astype(np.float32)
+    reach = likeness.reach_of(kept.widths, kept.heights, share, _SHIFT_PIXELS)
+    kept.likeness = Likeness(kept.squares, reach, least)
     found = _compared(kept, pairs, jobs, told)
     return found | _compared(kept, _missing(found, pairs), jobs, told)
 

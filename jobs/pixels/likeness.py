@@ -17,8 +17,11 @@ from numpy.typing import NDArray
 from jobs.pixels import register
 from jobs.pixels.register import DIHEDRALS, SIDE, Floats
 
-CONFIRMED = 0.65
-"""Scores from here on are confirmed; see docs/decisions/one-cell-or-two.md."""
+CONFIRMED, CONFIRMED_SMALL, SMALL = 0.65, 0.82, 200
+"""Scores from here on are confirmed; the second for crops of fewer pixels than that a side, which show a cell alone.
+
+See docs/decisions/one-cell-or-two.md.
+"""
 _COARSE_LEAST, _TRIED, _BEHIND = 0.65, 2, 0.1
 """A turn is tried when its correlation is this high, and this little behind the best, and at most so many."""
 _BAND_LEAST, _TEXTURE_LEAST = (0.3, 0.5), 0.6
@@ -101,14 +104,16 @@ class _Views:
 class Likeness:
     """Compares pictures of one collection, given by number."""
 
-    def __init__(self, squares: NDArray[np.uint8], reach: tuple[Floats, Floats]) -> None:
+    def __init__(self, squares: NDArray[np.uint8], reach: tuple[Floats, Floats], least: Floats | None = None) -> None:
         """Compare `squares`, (n, 64, 64).
 
         Args:
             squares: of `jobs.pixels.picture`.
             reach: how far the centre of a copy may lie off, by picture, in sides: along its width and its height.
+            least: score from which a pair is confirmed, by picture; the higher of two counts. `CONFIRMED` if None.
         """
         self._squares, self._reach = squares, reach
+        self._least = np.full(len(squares), CONFIRMED, dtype=np.float32) if least is None else least
         self._own: dict[int, float] = {}
 
     def compare(self, pairs: NDArray[np.int64]) -> list[Match | None]:
@@ -128,7 +133,7 @@ class Likeness:
             own = max(_SELF_LEAST, self._own[a], self._own[b])
             score = 1 - (1 - float(fits.texture[n])) / max(1 - own, 1e-3)
             which = int(fits.which[n])
-            if score >= CONFIRMED:
+            if score >= max(self._least[a], self._least[b]):
                 dx, dy = (-float(shift) / 2 for shift in fits.maps[n, :, 2])
                 found[n] = Match(min(1.0, score), which % 4 * 90, which >= 4, dx, dy)
         return found
@@ -211,4 +216,4 @@ def reach_of(
     return across, down
 
 
-__all__ = ["CONFIRMED", "SIDE", "Likeness", "Match", "reach_of"]
+__all__ = ["CONFIRMED", "CONFIRMED_SMALL", "SIDE", "SMALL", "Likeness", "Match", "reach_of"]
