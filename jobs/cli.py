@@ -67,6 +67,7 @@ def parser() -> argparse.ArgumentParser:
     query.add_argument("--csv", action="store_true", help="print comma-separated values")
     _demo(every)
     _deidentify_files(every)
+    _deduplicate_files(every)
     return top
 
 
@@ -122,6 +123,21 @@ def _deidentify_files(every: argparse._SubParsersAction[argparse.ArgumentParser]
     )  # fmt: skip
     files.add_argument("--report", type=Path, metavar="FILE", help="JSON: what was done to which attribute, no values")
     files.add_argument("--json", action="store_true", help="print the report as one line of JSON")
+    files.add_argument("--jobs", type=int, default=0, metavar="N", help="processes (default: one a core)")
+
+
+def _deduplicate_files(every: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    files = _command(
+        every, "deduplicate-files", "Find the pictures of a folder that show the same, without a lake.",
+        "hemalake deduplicate-files crops --report pairs.csv", commands.deduplicate_files, settings=False,
+    )  # fmt: skip
+    files.add_argument("folder", metavar="DIR", type=Path, help="a folder of pictures, with its subfolders")
+    files.add_argument("--report", type=Path, required=True, metavar="FILE", help="CSV: every confirmed pair")
+    files.add_argument(
+        "--field-from", type=int, default=320, metavar="PX",
+        help="pictures with a longer side over this are fields, which may overlap in part (default 320)",
+    )  # fmt: skip
+    files.add_argument("--json", action="store_true", help="print the counts as one line of JSON")
     files.add_argument("--jobs", type=int, default=0, metavar="N", help="processes (default: one a core)")
 
 

@@ -195,6 +195,29 @@ def deidentify_files(options: Namespace) -> int:
     return 0
 
 
+def deduplicate_files(options: Namespace) -> int:
+    """Find duplicates in a folder without a lake; unreadable files are named, and make the command fail."""
+    from jobs import deduplicate_files as files
+    from jobs.deidentify_files import show_progress
+
+    if not options.report.absolute().parent.is_dir():
+        raise UsageError("the folder of the report does not exist.")
+    found = files.run(options.folder, jobs=options.jobs, field_from=options.field_from, told=show_progress)
+    files.write_report(found.pairs, options.report)
+    kinds = {kind: sum(pair.kind == kind for pair in found.pairs) for kind in ("exact", "near", "overlap")}
+    if options.json:
+        unreadable = [{"file": name, "reason": reason} for name, reason in found.unreadable]
+        print(json.dumps({"pictures": found.pictures, "others": found.others, **kinds, "unreadable": unreadable}))
+        return 1 if found.unreadable else 0
+    counts = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+    print(f"{found.pictures} pictures, {len(found.pairs)} pairs: {counts}")
+    if found.others:
+        print(f"{found.others} other files are no pictures and were left alone")
+    for name, reason in found.unreadable:
+        print(f"{name}: {reason.sentence}")
+    return 1 if found.unreadable else 0
+
+
 def airflow(options: Namespace) -> int:
     """Start Airflow."""
     from jobs.airflow import serve

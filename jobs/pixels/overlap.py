@@ -59,8 +59,8 @@ def overlap(a_luma: NDArray[Any], b_luma: NDArray[Any]) -> Overlap:
         a_luma, b_luma: luma (height, width) of any size, at the same scale.
     """
     reduction = math.ceil(max(*a_luma.shape, *b_luma.shape) / _SIDE)
-    a, b = (_band(_reduced(each, reduction)) for each in (a_luma, b_luma))
-    small = [_band(_reduced(each, 2)) for each in (a, b)]
+    a, b = (band(reduced(each, reduction)) for each in (a_luma, b_luma))
+    small = [band(reduced(each, 2)) for each in (a, b)]
     places = [(2 * x, 2 * y) for x, y in _peaks(*small)]
     x, y = max(places, key=lambda place: _score(a, b, *place), default=(0, 0))
     x, y = _climb(a, b, x, y)
@@ -69,7 +69,7 @@ def overlap(a_luma: NDArray[Any], b_luma: NDArray[Any]) -> Overlap:
     return Overlap(dx, dy, _share(a_luma.shape, b_luma.shape, dx, dy), score)
 
 
-def _reduced(luma: NDArray[Any], factor: int) -> Luma:
+def reduced(luma: NDArray[Any], factor: int) -> Luma:
     """Means over squares; what does not fill one at the right and lower edge is left out."""
     height, width = (max(1, side // factor) for side in luma.shape)
     cut = luma[: height * factor, : width * factor].astype(np.float32, copy=False)
@@ -79,7 +79,8 @@ def _reduced(luma: NDArray[Any], factor: int) -> Luma:
     return np.asarray(squares.mean(axis=(1, 3), dtype=np.float32))
 
 
-def _band(luma: Luma) -> Luma:
+def band(luma: Luma) -> Luma:
+    """Difference of two Gaussian means: neither uneven light nor the noise of single pixels is left."""
     fine = ndimage.gaussian_filter(luma, _FINE, truncate=3)
     return np.asarray(fine - ndimage.gaussian_filter(luma, _COARSE, truncate=3), dtype=np.float32)
 

@@ -1,0 +1,219 @@
+"""Are two pictures one: changed copies or retakes of each other, and no mere look-alikes?
+
+Coarse shape does not tell: distinct red cells on one background correlate up to 0.96. What a copy keeps is the
+texture in every part, so band-passed pictures are correlated after registration. How much agreement is telling
+depends on the content: a lone round cell agrees with any other about as well as with itself turned or flipped, a
+crowded field with nothing. That is the measure: a pair is the same when it differs by at most half of what either
+picture differs from itself turned or flipped, wherever that fits best.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jobs.pixels import register
+from jobs.pixels.register import DIHEDRALS, SIDE, Floats
+
+CONFIRMED, CONFIRMED_SMALL, SMALL = 0.65, 0.82, 200
+"""Scores from here on are confirmed; the second for crops of fewer pixels than that a side, which show a cell alone.
+
+See docs/decisions/one-cell-or-two.md.
+"""
+_COARSE_LEAST, _TRIED, _BEHIND = 0.65, 2, 0.1
+"""A turn is tried when its correlation is this high, and this little behind the best, and at most so many."""
+_BAND_LEAST, _TEXTURE_LEAST = (0.3, 0.5), 0.6
+"""Agreement in texture, half way, that is worth further steps; and that may be enough in the end."""
+_SELF_LEAST = 0.3
+"""However little a picture fits itself, this much agreement proves nothing."""
+_SCALE_MOST, _SKEW_MOST = 1.25, 0.12
+_SHARED_LEAST = 0.15
+"""Of the square that both pictures know; less is no evidence."""
+_CHUNK = 128
+
+
+@dataclass(frozen=True)
+class Match:
+    """What makes one picture of another."""
+
+    score: float
+    """1: the same; 0: no more alike than either is to itself turned or flipped."""
+    turn: int
+    """Degrees, anticlockwise, by which b is turned to lie as a, after the flip."""
+    flip: bool
+    """Whether b is mirrored left to right first."""
+    dx: float
+    dy: float
+    """Where b's centre then lies from a's, in sides of the square: 0.1 is a tenth of a's width or height."""
+
+    def undone(self) -> Match:
+        """What makes b of a; for pictures of one size, or for one that is neither turned nor flipped."""
+        x, y = -self.dx, -self.dy
+        for _ in range(self.turn // 90):
+            x, y = -y, x
+        if self.flip:
+            return replace(self, dx=-x, dy=y)
+        return replace(self, turn=-self.turn % 360, dx=x, dy=y)
+
+
+@dataclass(frozen=True)
+class _Fits:
+    """The best registration of each pair."""
+
+    texture: Floats
+    which: NDArray[np.int64]
+    maps: Floats
+
+
+@dataclass(frozen=True)
+class _Views:
+    """Stacks of pictures and of what is known of them, of one size."""
+
+    a: Floats
+    known_a: Floats
+    b: Floats
+    known_b: Floats
+
+    def at(self, which: NDArray[np.int64]) -> _Views:
+        """Some of the pairs."""
+        return _Views(self.a[which], self.known_a[which], self.b[which], self.known_b[which])
+
+    def smoothed(self, sigma: float) -> _Views:
+        """Smoothed, so that steps are not caught in noise."""
+        return _Views(register.smoothed(self.a, sigma), self.known_a, register.smoothed(self.b, sigma), self.known_b)
+
+    def refine(self, maps: Floats) -> Floats:
+        """Maps after four more steps."""
+        return register.refine(self.a, self.known_a, self.b, self.known_b, maps, 4)
+
+    def texture(self, maps: Floats, fine: float, coarse: float) -> Floats:
+        """Correlation of the band-passed pictures over what both know; -1 where that is too little."""
+        bands = [
+            register.band(one, (known > 0.99).astype(np.float32), fine, coarse)
+            for one, known in ((self.a, self.known_a), (self.b, self.known_b))
+        ]
+        side = self.a.shape[-1]
+        seen, inside = register.warp(bands[1], maps, side)
+        both = (self.known_a > 0.99) & inside & (register.warp(self.known_b, maps, side)[0] > 0.99)
+        texture = register.weighted_ncc(bands[0], seen, both.astype(np.float32))
+        return np.where(both.mean(axis=(1, 2)) >= _SHARED_LEAST, texture, -1).astype(np.float32)
+
+
+class Likeness:
+    """Compares pictures of one collection, given by number."""
+
+    def __init__(self, squares: NDArray[np.uint8], reach: tuple[Floats, Floats], least: Floats | None = None) -> None:
+        """Compare `squares`, (n, 64, 64).
+
+        Args:
+            squares: of `jobs.pixels.picture`.
+            reach: how far the centre of a copy may lie off, by picture, in sides: along its width and its height.
+            least: score from which a pair is confirmed, by picture; the higher of two counts. `CONFIRMED` if None.
+        """
+        self._squares, self._reach = squares, reach
+        self._least = np.full(len(squares), CONFIRMED, dtype=np.float32) if least is None else least
+        self._own: dict[int, float] = {}
+
+    def compare(self, pairs: NDArray[np.int64]) -> list[Match | None]:
+        """The verdict on each pair (n, 2): None for pictures that are not the same."""
+        found: list[Match | None] = []
+        for first in range(0, len(pairs), 2048):
+            found += self._some(pairs[first : first + 2048])
+        return found
+
+    def _some(self, pairs: NDArray[np.int64]) -> list[Match | None]:
+        fits = self._register(pairs, range(DIHEDRALS))
+        found: list[Match | None] = [None] * len(pairs)
+        likely = np.nonzero(fits.texture >= _TEXTURE_LEAST)[0]
+        self._know_own(np.unique(pairs[likely]))
+        for n in likely:
+            a, b = (int(one) for one in pairs[n])
+            own = max(_SELF_LEAST, self._own[a], self._own[b])
+            score = 1 - (1 - float(fits.texture[n])) / max(1 - own, 1e-3)
+            which = int(fits.which[n])
+            if score >= max(self._least[a], self._least[b]):
+                dx, dy = (-float(shift) / 2 for shift in fits.maps[n, :, 2])
+                found[n] = Match(min(1.0, score), which % 4 * 90, which >= 4, dx, dy)
+        return found
+
+    def _know_own(self, numbers: NDArray[np.int64]) -> None:
+        """How well pictures fit themselves, turned or flipped."""
+        new = np.array([n for n in numbers if int(n) not in self._own], dtype=np.int64)
+        if not len(new):
+            return
+        fits = self._register(np.stack([new, new], axis=1), range(1, DIHEDRALS))
+        self._own.update(zip(new.tolist(), fits.texture.tolist(), strict=True))
+
+    def _register(self, pairs: NDArray[np.int64], turns: range) -> _Fits:
+        """The best fit of each pair among some turns and flips of b; texture -1 where nothing fits."""
+        n = len(pairs)
+        best = _Fits(np.full(n, -1, dtype=np.float32), np.zeros(n, dtype=np.int64), np.zeros((n, 2, 3), np.float32))
+        scores, maps = self._coarse(pairs, turns)
+        order = np.argsort(-scores, axis=0, kind="stable")
+        for rank in range(min(_TRIED, len(turns))):
+            score = np.take_along_axis(scores, order[rank : rank + 1], axis=0)[0]
+            tried = np.nonzero((score >= _COARSE_LEAST) & (score >= scores.max(axis=0) - _BEHIND))[0]
+            for first in range(0, len(tried), _CHUNK):
+                some = tried[first : first + _CHUNK]
+                which = np.asarray(turns)[order[rank, some]]
+                self._fine(pairs[some], which, maps[order[rank, some], some], some, best)
+        return best
+
+    def _coarse(self, pairs: NDArray[np.int64], turns: range) -> tuple[Floats, Floats]:
+        """Correlations (turns, n) and maps (turns, n, 2, 3) of b, turned, on a."""
+        first, at_first = np.unique(pairs[:, 0], return_inverse=True)
+        second, at_second = np.unique(pairs[:, 1], return_inverse=True)
+        of_a = register.spectra(self._squares[first])
+        shown = self._squares[second]
+        scores = np.zeros((len(turns), len(pairs)), dtype=np.float32)
+        maps = np.zeros((len(turns), len(pairs), 2, 3), dtype=np.float32)
+        for n, which in enumerate(turns):
+            of_b = register.spectra(register.dihedral(shown, which))
+            scores[n], maps[n] = register.coarse_fits(of_a[at_first], of_b[at_second])
+        return scores, maps
+
+    def _fine(
+        self, pairs: NDArray[np.int64], which: NDArray[np.int64], maps: Floats, at: NDArray[np.int64], best: _Fits
+    ) -> None:
+        """Refine each pair from a coarse map; write into `best` at `at` what is better there."""
+        a, known_a = register.as_floats(self._squares[pairs[:, 0]])
+        turned = np.stack([register.dihedral(self._squares[b], d) for b, d in zip(pairs[:, 1], which, strict=True)])
+        b, known_b = register.as_floats(turned)
+        small = _Views(*(register.half(one) for one in (a, known_a, b, known_b)))
+        soft = small.smoothed(1)
+        keep = np.arange(len(pairs))
+        for least in _BAND_LEAST:
+            maps = soft.at(keep).refine(maps)
+            going = small.at(keep).texture(maps, 0.5, 2) >= least
+            going &= self._plausible(pairs[keep], maps, 1.5)
+            keep, maps = keep[going], maps[going]
+            if not len(keep):
+                return
+        whole = _Views(a, known_a, b, known_b).at(keep)
+        maps = whole.smoothed(0.7).refine(maps)
+        texture = np.where(self._plausible(pairs[keep], maps, 1), whole.texture(maps, 1, 4), -1)
+        better = texture > best.texture[at[keep]]
+        place = at[keep][better]
+        best.texture[place], best.which[place], best.maps[place] = texture[better], which[keep][better], maps[better]
+
+    def _plausible(self, pairs: NDArray[np.int64], maps: Floats, slack: float) -> NDArray[np.bool_]:
+        """Whether maps neither scale, skew nor shift more than a copy of the same view may be."""
+        stretch = np.linalg.svd(maps[:, :, :2], compute_uv=False)
+        most = 1 + (_SCALE_MOST - 1) * slack
+        even = stretch[:, 0] / np.maximum(stretch[:, 1], 1e-6) <= 1 + _SKEW_MOST * slack
+        sized = (stretch[:, 0] <= most) & (stretch[:, 1] >= 1 / most) & (np.linalg.det(maps[:, :, :2]) > 0)
+        reach = np.stack([one[pairs].min(axis=1) for one in self._reach], axis=1)
+        return np.asarray(even & sized & (np.abs(maps[:, :, 2]) <= 2 * reach * slack).all(axis=1))
+
+
+def reach_of(
+    widths: NDArray[np.int64], heights: NDArray[np.int64], share: Floats, pixels: float
+) -> tuple[Floats, Floats]:
+    """How far the centre of a copy may lie off: `share` of a side by picture, or `pixels` where that is more."""
+    across, down = (np.maximum(share, pixels / np.maximum(side, 1)).astype(np.float32) for side in (widths, heights))
+    return across, down
+
+
+__all__ = ["CONFIRMED", "CONFIRMED_SMALL", "SIDE", "SMALL", "Likeness", "Match", "reach_of"]

@@ -1,0 +1,74 @@
+"""Fields of one smear that overlap in part: which of many, by their correlation at every shift.
+
+The normalised correlation over what two pictures share (Padfield 2012, as in `jobs.pixels.overlap`), with all that
+belongs to one picture alone worked out once a block, so that a pair costs one inverse transform.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from jobs.pixels.overlap import Luma, band, reduced
+
+LONG_SIDE = 320
+"""Fields are kept at this longer side at most, and searched at half of it."""
+_LIKELY = 0.6
+"""Correlation, at half the size, from which a pair is worth a closer look: overlaps of real fields have 0.8."""
+_SHARE_LEAST = 0.08
+_FLAT = 1e-3
+
+
+def factor(width: int, height: int) -> int:
+    """By how much a field is reduced; only fields that are reduced alike are held against each other."""
+    return -(-max(width, height) // LONG_SIDE)
+
+
+@dataclass(frozen=True)
+class _Spectra:
+    """What is worked out once for each picture."""
+
+    values: NDArray[np.complex64]
+    sums: Luma
+    roots: Luma
+    """One over the root of the power over what is shared, at every shift."""
+
+
+def likely_overlaps(fields: list[NDArray[np.uint8]], first: range, second: range) -> Iterator[tuple[int, int]]:
+    """Numbers a < b of fields, of one shape, whose correlation is high at some shift."""
+    height, width = (side // 2 for side in fields[0].shape)
+    shape = tuple(fft.next_fast_len(2 * side - 1, real=True) for side in (height, width))
+    ones = fft.rfft2(np.ones((height, width), dtype=np.float32), shape)
+    shared = np.maximum(np.rint(fft.irfft2(ones * np.conj(ones), shape)), 1).astype(np.float32)
+    enough = shared >= _SHARE_LEAST * height * width
+    left = {n: _spectra(_small(fields[n]), ones, shared, False) for n in first}
+    right = {n: _spectra(_small(fields[n]), ones, shared, True) for n in second}
+    for a in first:
+        for b in second:
+            if a < b and _most(left[a], right[b], shared, enough) >= _LIKELY:
+                yield a, b
+
+
+def _small(field: NDArray[np.uint8]) -> Luma:
+    return band(reduced(field, 2))
+
+
+def _spectra(picture: Luma, ones: NDArray[np.complex64], shared: Luma, second: bool) -> _Spectra:
+    shape = shared.shape
+    values, squares = fft.rfft2(picture, shape), fft.rfft2(picture * picture, shape)
+    if second:
+        values, squares, ones = np.conj(values), np.conj(squares), np.conj(ones)
+    others = np.conj(ones)
+    sums = fft.irfft2(values * others, shape)
+    power = fft.irfft2(squares * others, shape) - sums * sums / shared
+    least = max(_FLAT * float(power.max()), _FLAT)
+    return _Spectra(values, sums.astype(np.float32), (1 / np.sqrt(np.maximum(power, least))).astype(np.float32))
+
+
+def _most(a: _Spectra, b: _Spectra, shared: Luma, enough: NDArray[np.bool_]) -> float:
+    both = fft.irfft2(a.values * b.values, shared.shape) - a.sums * b.sums / shared
+    return float((both * a.roots * b.roots)[enough].max())

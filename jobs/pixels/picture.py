@@ -1,0 +1,227 @@
+"""Any picture file of a folder to the samples it holds, and to the square by which it is compared."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import imagecodecs
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+from scipy import ndimage
+
+from jobs.errors import BadInput
+from jobs.pixels.reader import PIXELS_MOST
+from jobs.pixels.register import SIDE
+from schemas.reasons import Reason
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".tif", ".tiff", ".webp", ".jxl", ".gif"})
+_FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF")
+_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"GIF8")
+_JXL = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_PNG_DEPTH_AT = 24
+_FLAT = 2
+"""Samples of padding lie within this of its colour; an encoder leaves no more inside a flat area."""
+_SOLID = 5
+"""Empty corners are solid over squares of this many pixels."""
+_BLACK = 8
+"""What is left of black after encoding."""
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What a picture is known by."""
+
+    sha256: str
+    """Of its decoded pixels: equal for equal pictures only, whatever the format."""
+    width: int
+    height: int
+    square: NDArray[np.uint8]
+    """Luma (64, 64), stretched to a square and to the range of 1 to 255; 0 where it is padding."""
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file claims to be a picture, by its name or by its first bytes.
+
+    Raises:
+        OSError: the file cannot be opened.
+    """
+    if path.suffix.lower() in SUFFIXES:
+        return True
+    with path.open("rb") as file:
+        head = file.read(12)
+    return head.startswith((*_STARTS[:2], *_STARTS[3:], *_JXL)) or (head[:4] == b"RIFF" and head[8:] == b"WEBP")
+
+
+def read_picture(path: Path) -> NDArray[Any]:
+    """RGB (height, width, 3) of a picture, of 8 or 16 bits; alpha on white, turned as its EXIF orientation says.
+
+    Of several pages or frames the first counts.
+
+    Raises:
+        BadInput: EMPTY_FILE, UNKNOWN_FORMAT, TRUNCATED, UNREADABLE, the latter also above `PIXELS_MOST` pixels.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError:
+        raise BadInput(Reason.UNREADABLE) from None
+    if not data:
+        raise BadInput(Reason.EMPTY_FILE)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _samples(data)
+    except BadInput:
+        raise
+    except UnidentifiedImageError:
+        known = data.startswith(_STARTS) or data[:4] == b"RIFF"
+        raise BadInput(Reason.UNREADABLE if known else Reason.UNKNOWN_FORMAT) from None
+    except Exception as problem:  # decoders of damaged files fail in many ways, and their messages quote them
+        raise BadInput(Reason.TRUNCATED if "truncated" in str(problem) else Reason.UNREADABLE) from None
+
+
+def fingerprint(pixels: NDArray[Any]) -> Fingerprint:
+    """What a picture (height, width, 3) of 8 or 16 bits is known by."""
+    height, width = pixels.shape[:2]
+    digest = hashlib.sha256(f"{width}x{height} {pixels.dtype.str}\n".encode())
+    digest.update(np.ascontiguousarray(pixels).data)
+    return Fingerprint(digest.hexdigest(), width, height, square_of(pixels))
+
+
+def square_of(pixels: NDArray[Any], unknown: NDArray[np.bool_] | None = None) -> NDArray[np.uint8]:
+    """Luma (64, 64) of a picture: stretched to a square and to 1 to 255; 0 where it is padding."""
+    if unknown is None:
+        unknown = padding(pixels)
+    luma = _luma(pixels)
+    known = None
+    if unknown.any():
+        luma = np.where(unknown, luma[~unknown].mean() if not unknown.all() else 0, luma).astype(np.float32)
+        share = Image.fromarray((~unknown).astype(np.float32)).resize((SIDE, SIDE), Image.Resampling.BOX)
+        known = np.asarray(share) > 0.99
+    # Not by BOX, which takes whole pixels and so moves edges where the sizes are no multiples.
+    small = np.asarray(Image.fromarray(luma).resize((SIDE, SIDE), Image.Resampling.HAMMING), dtype=np.float32)
+    seen = small if known is None or not known.any() else small[known]
+    least, most = float(seen.min()), float(seen.max())
+    scaled = np.clip(np.rint((small - least) * (254 / max(most - least, 1e-3)) + 1), 1, 255).astype(np.uint8)
+    return scaled if known is None else np.where(known, scaled, 0).astype(np.uint8)
+
+
+def padding(pixels: NDArray[Any]) -> NDArray[np.bool_]:
+    """Where (height, width) a picture was padded: whole rows or columns of one colour, or black or white corners.
+
+    The clean background of a smear may be as flat as padding, but seldom across whole rows, and is neither colour;
+    where it is, nothing is lost, as nothing is seen there.
+    """
+    height, width = pixels.shape[:2]
+    unknown = np.zeros((height, width), dtype=bool)
+    if min(height, width) < 2 * _SOLID:
+        return unknown
+    scale = 257 if pixels.dtype == np.uint16 else 1
+    for turns in range(4):
+        view, seen = np.rot90(pixels, turns), np.rot90(unknown, turns)
+        rows = _flat_rows(view, _FLAT * scale)
+        seen[: rows + (rows > 0)] |= rows > 0
+        if view[0, 0].max() <= _BLACK * scale or view[0, 0].min() >= (255 - _FLAT) * scale:
+            seen |= _corner(view, _BLACK * scale)
+    return unknown
+
+
+def _flat_rows(pixels: NDArray[Any], flat: int) -> int:
+    """How many rows from the top are of the corner's colour."""
+    colour = pixels[0, 0].astype(np.int32)
+    for number, row in enumerate(pixels):
+        if np.abs(row - colour).max() > flat:
+            return number
+    return len(pixels)
+
+
+def _corner(pixels: NDArray[Any], alike: int) -> NDArray[np.bool_]:
+    """The solid area of the corner's colour that begins in the upper left corner, and a little around it."""
+    same = (np.abs(pixels - pixels[0, 0].astype(np.int32)) <= alike).all(axis=2)
+    padded = np.pad(same, _SOLID, mode="edge")
+    solid = ndimage.maximum_filter(ndimage.minimum_filter(padded, _SOLID), _SOLID + 4)
+    parts, _ = ndimage.label(solid[_SOLID:-_SOLID, _SOLID:-_SOLID])
+    return np.asarray((parts == parts[0, 0]) & (parts[0, 0] > 0))
+
+
+def _luma(pixels: NDArray[Any]) -> NDArray[np.float32]:
+    """Luma (ITU-R BT.601); that of 8 bits by the faster way."""
+    if pixels.dtype == np.uint8:
+        return np.asarray(Image.fromarray(pixels).convert("L"), dtype=np.float32)
+    return np.asarray(pixels @ np.array([0.299, 0.587, 0.114], dtype=np.float32), dtype=np.float32)
+
+
+def _samples(data: bytes) -> NDArray[Any]:
+    if data.startswith(_JXL):
+        return _rgb(imagecodecs.jpegxl_decode(data))
+    if data.startswith(_STARTS[1]) and data[_PNG_DEPTH_AT : _PNG_DEPTH_AT + 1] == b"\x10":
+        _check_size(int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big"))
+        return _rgb(imagecodecs.png_decode(data))
+    try:
+        return _by_pillow(data)
+    except (UnidentifiedImageError, _NotForPillow):
+        if not data.startswith(_TIFF):
+            raise
+    return _by_tifffile(data)
+
+
+class _NotForPillow(Exception):
+    """Pillow would lose bits of this picture."""
+
+
+def _by_pillow(data: bytes) -> NDArray[Any]:
+    from io import BytesIO
+
+    picture: Image.Image = Image.open(BytesIO(data), formats=_FORMATS)
+    _check_size(*picture.size)
+    if picture.mode in ("F", "I") or picture.mode.startswith("I;"):
+        raise _NotForPillow
+    picture = ImageOps.exif_transpose(picture)
+    if picture.has_transparency_data:
+        ground = Image.new("RGBA", picture.size, (255, 255, 255, 255))
+        picture = Image.alpha_composite(ground, picture.convert("RGBA"))
+    return np.asarray(picture.convert("RGB"))
+
+
+def _by_tifffile(data: bytes) -> NDArray[Any]:
+    from io import BytesIO
+
+    with tifffile.TiffFile(BytesIO(data)) as file:
+        page = file.pages[0]
+        _check_size(page.imagewidth, page.imagelength)
+        samples = page.asarray()
+        if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE and samples.ndim == 3:
+            samples = samples.transpose(1, 2, 0)
+        if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
+            samples = np.iinfo(samples.dtype).max - samples
+    return _rgb(samples)
+
+
+def _check_size(width: int, height: int) -> None:
+    if not 0 < width * height <= PIXELS_MOST:
+        raise BadInput(Reason.UNREADABLE)
+
+
+def _rgb(samples: NDArray[Any]) -> NDArray[Any]:
+    """RGB of grey or RGB samples with or without alpha; floats by their range, 16 bits that are 8 as 8."""
+    samples = samples[..., None] if samples.ndim == 2 else samples
+    if samples.ndim != 3 or not 1 <= samples.shape[2] <= 4 or not samples.size:
+        raise BadInput(Reason.UNREADABLE)
+    if samples.dtype.kind not in "u" or samples.dtype.itemsize > 2:
+        finite = np.nan_to_num(samples.astype(np.float64))
+        most = max(float(np.abs(finite).max()), 1e-9)
+        samples = np.clip(np.rint(finite / most * 65535), 0, 65535).astype(np.uint16)
+    if samples.dtype == np.uint16 and not (samples % 257).any():
+        samples = (samples // 257).astype(np.uint8)
+    white = np.iinfo(samples.dtype).max
+    if samples.shape[2] in (2, 4):
+        opaque = samples[..., -1:].astype(np.float64) / white
+        mixed = samples[..., :-1] * opaque + white * (1 - opaque)
+        samples = np.rint(mixed).astype(samples.dtype)
+    return np.ascontiguousarray(np.broadcast_to(samples, (*samples.shape[:2], 3)))

@@ -1,0 +1,158 @@
+"""How one picture lies on another: the best of eight turns and flips, then an affine map.
+
+The shift comes from the correlation of Fourier spectra; the map from Gauss-Newton steps on the difference (Lucas
+and Kanade, IJCAI 1981; Baker and Matthews, IJCV 2004). Everything works on stacks of squares to which pictures were
+stretched; coordinates run from -1 to 1 across a square, so that a map holds at every size.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft, ndimage
+
+Floats = NDArray[np.float32]
+
+SIDE = 64
+"""Side of the squares on which pictures are compared, in pixels."""
+COARSE = 32
+DIHEDRALS = 8
+_REACH = 5
+"""Shifts up to this are looked for, in coarse pixels: a sixth of a side."""
+_STEP_MOST = 0.15
+
+
+def dihedral(squares: NDArray[Any], which: int) -> NDArray[Any]:
+    """(…, side, side), mirrored left to right where `which` is over 3, then turned anticlockwise by right angles."""
+    mirrored = squares[..., ::-1] if which >= 4 else squares
+    return np.rot90(mirrored, which % 4, axes=(-2, -1))
+
+
+def inverse(which: int) -> int:
+    """The dihedral that undoes another: a mirrored one undoes itself."""
+    return which if which >= 4 else -which % 4
+
+
+def as_floats(squares: NDArray[np.uint8]) -> tuple[Floats, Floats]:
+    """Luma and weights of squares (n, side, side): 0 is unknown, weighs nothing and gets the mean of the rest."""
+    known = (squares > 0).astype(np.float32)
+    luma = squares.astype(np.float32)
+    mean = luma.sum(axis=(1, 2)) / np.maximum(known.sum(axis=(1, 2)), 1)
+    return np.where(known > 0, luma, mean[:, None, None]), known
+
+
+def half(squares: Floats) -> Floats:
+    """Means over squares of 2x2 pixels."""
+    upper = squares[..., ::2, ::2] + squares[..., ::2, 1::2]
+    return np.asarray((upper + squares[..., 1::2, ::2] + squares[..., 1::2, 1::2]) / 4, dtype=np.float32)
+
+
+def smoothed(squares: Floats, sigma: float) -> Floats:
+    """Gaussian means within each square."""
+    return np.asarray(ndimage.gaussian_filter(squares, (0, sigma, sigma), mode="nearest", truncate=3))
+
+
+def band(luma: Floats, known: Floats, fine: float, coarse: float) -> Floats:
+    """Difference of two Gaussian means over the known pixels; 0 elsewhere."""
+
+    def mean(sigma: float) -> Floats:
+        over = (0, sigma, sigma)
+        total = ndimage.gaussian_filter(luma * known, over, mode="constant", truncate=3)
+        weight = ndimage.gaussian_filter(known, over, mode="constant", truncate=3)
+        return np.asarray(total / np.maximum(weight, 1e-3), dtype=np.float32)
+
+    return np.asarray((mean(fine) - mean(coarse)) * (known > 0.5), dtype=np.float32)
+
+
+def spectra(squares: NDArray[np.uint8]) -> NDArray[np.complex64]:
+    """Fourier transforms (n, 32, 17) of squares (n, 64, 64), halved, windowed and of unit power."""
+    luma, known = as_floats(squares)
+    edge = np.hanning(COARSE + 2)[1:-1].astype(np.float32)
+    weights = half(known) * (edge[:, None] * edge[None, :])
+    total = np.maximum(weights.sum(axis=(1, 2), keepdims=True), 1e-6)
+    small = half(luma)
+    centred = (small - (small * weights).sum(axis=(1, 2), keepdims=True) / total) * weights
+    power = np.sqrt((centred**2).sum(axis=(1, 2), keepdims=True))
+    return np.asarray(fft.rfft2(centred / np.maximum(power, 1e-3)), dtype=np.complex64)
+
+
+def coarse_fits(a: NDArray[np.complex64], b: NDArray[np.complex64]) -> tuple[Floats, Floats]:
+    """Best correlation of b's spectra on a's, and the maps (n, 2, 3) from a's coordinates to b's that give it."""
+    scores = fft.irfft2(a * np.conj(b), (COARSE, COARSE))
+    near = np.arange(-_REACH, _REACH + 1)
+    cut = scores[:, near[:, None], near[None, :]].reshape(len(scores), -1)
+    best = cut.argmax(axis=1)
+    maps = np.zeros((len(cut), 2, 3), dtype=np.float32)
+    maps[:, 0, 0] = maps[:, 1, 1] = 1
+    maps[:, 0, 2] = -near[best % len(near)] * (2 / COARSE)
+    maps[:, 1, 2] = -near[best // len(near)] * (2 / COARSE)
+    return cut[np.arange(len(cut)), best], maps
+
+
+def warp(squares: Floats, maps: Floats, side: int) -> tuple[Floats, NDArray[np.bool_]]:
+    """Squares (n, s, s) read at maps (n, 2, 3) of the grid of a square, bilinear; and where that lies inside."""
+    axis = _axis(side)
+    x, y = axis[None, None, :], axis[None, :, None]
+    at = maps[..., None, None]
+    own = squares.shape[-1]
+    u = (at[:, 0, 0] * x + at[:, 0, 1] * y + at[:, 0, 2] + 1) * np.float32(own / 2) - np.float32(0.5)
+    v = (at[:, 1, 0] * x + at[:, 1, 1] * y + at[:, 1, 2] + 1) * np.float32(own / 2) - np.float32(0.5)
+    inside = (u > -0.01) & (u < own - 0.99) & (v > -0.01) & (v < own - 0.99)
+    np.clip(u, 0, own - 1.001, out=u)
+    np.clip(v, 0, own - 1.001, out=v)
+    left, top = u.astype(np.int32), v.astype(np.int32)
+    u -= left
+    v -= top
+    flat = squares.reshape(-1)
+    first = top * own + left + (np.arange(len(squares), dtype=np.int32) * (own * own))[:, None, None]
+    upper = flat[first] * (1 - u) + flat[first + 1] * u
+    lower = flat[first + own] * (1 - u) + flat[first + own + 1] * u
+    return upper * (1 - v) + lower * v, inside
+
+
+def refine(a: Floats, known_a: Floats, b: Floats, known_b: Floats, maps: Floats, steps: int) -> Floats:
+    """Gauss-Newton steps on maps (n, 2, 3) that bring b onto a, whatever gain and offset lie between them."""
+    n, side = len(a), a.shape[-1]
+    x, y = np.broadcast_arrays(_axis(side)[None, :], _axis(side)[:, None])
+    grid = np.stack([x, y, np.ones_like(x)]).reshape(3, -1)
+    maps = maps.copy()
+    target = a.reshape(n, -1)
+    for _ in range(steps):
+        seen, inside = warp(b, maps, side)
+        weights = (known_a * inside * (warp(known_b, maps, side)[0] > 0.5)).reshape(n, -1)
+        down, right = np.gradient(seen, 2 / side, axis=(1, 2))
+        source, goal = _centred(seen.reshape(n, -1), weights), _centred(target, weights)
+        gain = (source * goal).sum(axis=1) / np.maximum((goal * goal).sum(axis=1), 1e-6)
+        error = gain[:, None] * goal - source
+        slopes = np.stack([right.reshape(n, -1), down.reshape(n, -1)], axis=1)
+        jacobian = (slopes[:, :, None, :] * grid[None, None]).reshape(n, 6, -1)
+        jacobian = _centred(jacobian, weights[:, None, :])
+        hessian = jacobian @ jacobian.transpose(0, 2, 1)
+        damping = 1e-3 * np.trace(hessian, axis1=1, axis2=2) / 6 + 1e-6
+        hessian += np.eye(6, dtype=np.float32) * damping[:, None, None]
+        step = np.linalg.solve(hessian, jacobian @ error[..., None])[..., 0]
+        maps += np.clip(step, -_STEP_MOST, _STEP_MOST).reshape(n, 2, 3)
+    return maps
+
+
+def weighted_ncc(a: Floats, b: Floats, weights: Floats) -> Floats:
+    """Zero-mean normalised correlation of each two squares, weighted by 0 or 1; 0 where one is flat."""
+    n = len(a)
+    w = weights.reshape(n, -1)
+    x, y = _centred(a.reshape(n, -1), w), _centred(b.reshape(n, -1), w)
+    power = (x * x).sum(axis=1) * (y * y).sum(axis=1)
+    # Less than a tenth of a grey level in every pixel is rounding.
+    return np.where(power > (0.01 * w.sum(axis=1)) ** 2, (x * y).sum(axis=1) / np.sqrt(np.maximum(power, 1e-9)), 0)
+
+
+def _axis(side: int) -> Floats:
+    """Coordinates of the centres of a square's pixels."""
+    return ((np.arange(side) + 0.5) * 2 / side - 1).astype(np.float32)
+
+
+def _centred(values: Floats, weights: Floats) -> Floats:
+    """Values less their weighted mean over the last axis, weighted."""
+    total = np.maximum(weights.sum(axis=-1, keepdims=True), 1)
+    return np.asarray((values - (values * weights).sum(axis=-1, keepdims=True) / total) * weights)

@@ -1,0 +1,89 @@
+"""Registration, likeness, vectors and neighbours, each by a property that must hold."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+
+from jobs.pixels import neighbours, register, spectrum
+from jobs.pixels.likeness import Likeness, Match, reach_of
+from jobs.pixels.picture import padding, square_of
+
+
+def textures(count: int, seed: int = 0) -> np.ndarray:
+    """Squares (count, 64, 64) of smooth noise, none alike."""
+    noise = np.random.default_rng(seed).normal(size=(count, 64, 64))
+    smooth = ndimage.gaussian_filter(noise, (0, 2.5, 2.5), mode="nearest")
+    return np.clip(smooth / smooth.std() * 40 + 128, 1, 255).astype(np.uint8)
+
+
+@given(which=st.integers(0, 7), seed=st.integers(0, 100))
+def test_a_dihedral_is_undone_by_its_inverse(which: int, seed: int) -> None:
+    square = np.random.default_rng(seed).integers(0, 255, (5, 5))
+    assert (register.dihedral(register.dihedral(square, which), register.inverse(which)) == square).all()
+
+
+@given(
+    turn=st.sampled_from([0, 90, 180, 270]), flip=st.booleans(), dx=st.integers(-50, 50), dy=st.integers(-50, 50)
+)  # fmt: skip
+def test_undoing_twice_changes_nothing(turn: int, flip: bool, dx: int, dy: int) -> None:
+    match = Match(0.9, turn, flip, dx, dy)
+    assert match.undone().undone() == match
+
+
+@settings(deadline=None, max_examples=20)
+@given(n=st.integers(2, 300), count=st.integers(1, 12), seed=st.integers(0, 1000))
+def test_neighbours_are_those_of_a_full_sort(n: int, count: int, seed: int) -> None:
+    points = np.random.default_rng(seed).normal(size=(n, 4)).astype(np.float32)
+    found = np.concatenate(list(neighbours.nearest(points, range(n), count, always=count, within=0)))
+    distances = ((points[:, None] - points[None]) ** 2).sum(axis=2)
+    np.fill_diagonal(distances, np.inf)
+    wanted = {(a, b) for a in range(n) for b in np.argsort(distances[a])[: min(count, n - 1)]}
+    assert set(map(tuple, found.tolist())) == wanted
+
+
+def test_many_columns_are_searched_in_groups() -> None:
+    points = np.random.default_rng(1).normal(size=(3000, 4)).astype(np.float32)
+    found = np.concatenate(list(neighbours.nearest(points, range(10), 3, always=3, within=0)))
+    distances = ((points[:10, None] - points[None]) ** 2).sum(axis=2)
+    distances[np.arange(10), np.arange(10)] = np.inf
+    assert set(map(tuple, found.tolist())) == {(a, b) for a in range(10) for b in np.argsort(distances[a])[:3]}
+
+
+def test_far_neighbours_are_left_out() -> None:
+    points = np.array([[0, 0], [1, 0], [9, 0]], dtype=np.float32)
+    found = np.concatenate(list(neighbours.nearest(points, range(3), 2, always=0, within=4)))
+    assert found.tolist() == [[0, 1], [1, 0]]
+
+
+@pytest.mark.parametrize("which", range(8))
+def test_vectors_forget_turns_and_flips(which: int) -> None:
+    squares = textures(3)
+    assert np.allclose(spectrum.vectors(squares), spectrum.vectors(register.dihedral(squares, which)), atol=1e-3)
+
+
+@pytest.mark.parametrize("which", range(8))
+def test_a_match_names_the_turn_and_flip(which: int) -> None:
+    squares = textures(2)
+    moved = register.dihedral(np.roll(squares, (2, 3), axis=(1, 2)), which)
+    likeness = Likeness(np.concatenate([squares, moved]), reach_of(*np.full((2, 4), 64), np.full(4, 0.1), 5))
+    match = likeness.compare(np.array([[0, 2]]))[0]
+    assert match is not None
+    undo = register.inverse(which)
+    assert (match.turn, match.flip) == (undo % 4 * 90, undo >= 4)
+    assert (match.dx * 64, match.dy * 64) == pytest.approx((-3, -2), abs=0.2)
+    assert likeness.compare(np.array([[0, 1], [0, 3]])) == [None, None]
+
+
+@pytest.mark.parametrize("colour", [0, 255, 90])
+def test_padding_is_unknown_whatever_its_colour(colour: int) -> None:
+    noise = np.random.default_rng(0).integers(60, 220, (100, 100, 3)).astype(np.uint8)
+    padded = np.pad(noise, ((0, 0), (0, 40), (0, 0)), constant_values=colour)
+    unknown = padding(padded)
+    assert unknown[:, 104:].all()
+    assert not unknown[:, :96].any()
+    assert not padding(noise).any()
+    assert (square_of(padded)[:, 48:] == 0).all()
