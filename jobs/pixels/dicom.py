@@ -144,9 +144,7 @@ def _part(file: BinaryIO, dataset: Dataset) -> Part:
         if count < 1:
             raise BadInput(Reason.UNREADABLE)
         first = int(dataset.ConcatenationFrameOffsetNumber) if dataset.get("InConcatenationNumber") else 0
-        return Part(
-            dataset, locate(file, dataset, count, decoder.frame_bytes), decoder, width, height, count, first
-        )
+        return Part(dataset, locate(file, dataset, count, decoder.frame_bytes), decoder, width, height, count, first)
     except (AttributeError, TypeError, ValueError):
         raise BadInput(Reason.UNREADABLE) from None
 
