@@ -27,6 +27,10 @@ class Reason(StrEnum):
     OUTSIDE_SCAN = "outside_scan"
     LABEL_UNKNOWN = "label_unknown"
     MALFORMED_RECORD = "malformed_record"
+    UNLABELLED = "unlabelled"
+    DUPLICATE_SHAPE = "duplicate_shape"
+    PLACE_UNKNOWN = "place_unknown"
+    HEADER_MISSING = "header_missing"
 
     @property
     def sentence(self) -> str:
@@ -64,6 +68,10 @@ _SENTENCES: dict[Reason, str] = {
     Reason.OUTSIDE_SCAN: "The centre of the shape lies outside its scan.",
     Reason.LABEL_UNKNOWN: "The label is in no vocabulary of this source.",
     Reason.MALFORMED_RECORD: "The record lacks what its type requires, or cannot be parsed.",
+    Reason.UNLABELLED: "The shape has no label, though others of its file have one.",
+    Reason.DUPLICATE_SHAPE: "The same shape with the same label stands before it in the file.",
+    Reason.PLACE_UNKNOWN: "The shape counts from a size or place of its scan that is not known.",
+    Reason.HEADER_MISSING: "The table has no header that names the columns of a point or a box.",
 }
 
 BY_POLICY = frozenset({Reason.LABEL_IMAGE, Reason.OVERVIEW_IMAGE, Reason.CONSENT_WITHDRAWN})

@@ -1,0 +1,126 @@
+"""GeoJSON (RFC 7946) as QuPath writes it: continuous level-0 pixels from the first pixel's corner; kept.
+
+Of a MultiPolygon the largest part is taken, and of a polygon its outer ring: holes change neither box nor
+centre. Ellipses come as the polygons that QuPath makes of them. The image is the one that the file is named like.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from jobs.annotations.shape import NO_FACTS, Shape, area, malformed, number, ring_of, words
+from jobs.annotations.text import Elements, check_end, json_value, members, skip
+
+Drawn = tuple[str, tuple[float, ...]]
+"""Kind and coordinates."""
+
+_CLASS_KEYS = ("classification", "label", "class", "category")
+_ANNOTATOR_KEYS = ("examiner", "annotator")
+_FACT_KEYS = ("confidence", "round", "annotated_at", "annotator_kind")
+_TYPE_AS_ID = re.compile(r"Path\w*Object")
+"""Before version 0.4, QuPath wrote the type of an object where its id belongs."""
+
+
+def is_feature(value: object) -> bool:
+    """Whether a JSON value is a feature."""
+    return isinstance(value, dict) and value.get("type") == "Feature"
+
+
+def read_geojson(text: str) -> Iterator[Shape]:
+    """The shapes of a collection, a feature, or QuPath's bare list.
+
+    Raises:
+        BadInput: the text ends too early, or is no JSON.
+    """
+    position = 0
+    for feature in _features(text):
+        for shape in feature_shapes(feature, position):
+            yield shape
+            position += 1
+
+
+def _features(text: str) -> Iterator[Any]:
+    start = skip(text)
+    if text.startswith("[", start):
+        elements = Elements(text, start)
+        yield from elements
+        check_end(text, elements.end)
+        return
+    lone = False
+    for name, value in members(text, ("features",)):
+        lone = lone or (name, value) == ("type", "Feature")
+        if isinstance(value, Elements):
+            yield from value
+    if lone:
+        yield json_value(text, start)[0]
+
+
+def feature_shapes(feature: Any, position: int) -> Iterable[Shape]:
+    """The shapes of one feature; one that cannot be read is a shape with a reason."""
+    geometry = feature.get("geometry") if isinstance(feature, dict) else None
+    try:
+        drawn = _drawn(geometry)
+    except (TypeError, ValueError, IndexError, KeyError):
+        return [malformed(position)]
+    label, annotator, facts = _said(feature)
+    own = words(feature.get("id"))
+    own = "" if _TYPE_AS_ID.fullmatch(own) else own
+    several = len(drawn) > 1
+    return [
+        Shape(
+            (f"{own}.{part}" if several else own) if own else str(position + part),
+            kind, coordinates, label, annotator, position=position + part, facts=facts,
+        )
+        for part, (kind, coordinates) in enumerate(drawn)
+    ]  # fmt: skip
+
+
+def _drawn(geometry: Any) -> list[Drawn]:
+    if not isinstance(geometry, dict) or not geometry["coordinates"]:
+        raise ValueError("no geometry")
+    kind, points = geometry.get("type"), geometry["coordinates"]
+    if kind == "Point":
+        return [("point", _flat([points]))]
+    if kind == "MultiPoint":
+        return [("point", _flat([point])) for point in points]
+    if kind == "Polygon":
+        return [("polygon", _ring(points[0]))]
+    if kind == "MultiPolygon":
+        return [("polygon", max((_ring(part[0]) for part in points), key=area))]
+    if kind == "LineString":
+        flat = _flat(points)
+        closed = len(flat) >= 8 and flat[:2] == flat[-2:]
+        return [("polygon", ring_of(flat)) if closed else ("line", flat)]
+    raise ValueError("unknown geometry")
+
+
+def _flat(points: Sequence[Sequence[float]]) -> tuple[float, ...]:
+    if isinstance(points[0], str):
+        raise TypeError("text is no point")
+    return tuple([number(value) for point in points for value in (point[0], point[1])])
+
+
+def _ring(points: Sequence[Sequence[float]]) -> tuple[float, ...]:
+    return ring_of(_flat(points))
+
+
+def _said(feature: Mapping[str, Any]) -> tuple[str, str, Mapping[str, Any]]:
+    """Label, annotator and other facts; `metadata` is where QuPath keeps what users add."""
+    properties = feature.get("properties")
+    properties = properties if isinstance(properties, dict) else {}
+    metadata = properties.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
+    label = next((found for key in _CLASS_KEYS if (found := _class_name(properties.get(key)))), "")
+    annotator = next((found for key in _ANNOTATOR_KEYS if (found := words(metadata.get(key)))), "")
+    facts = {key: metadata[key] for key in _FACT_KEYS if key in metadata}
+    return label, annotator, facts or NO_FACTS
+
+
+def _class_name(value: Any) -> str:
+    """A class by name; one derived from others comes as their list, which QuPath shows with colons between."""
+    if isinstance(value, dict):
+        names = value.get("names")
+        value = value.get("name") or (": ".join(map(words, names)) if isinstance(names, list) else None)
+    return words(value)
