@@ -107,10 +107,11 @@ def cut(reader: Reader, windows: Ints, pad: Pad = WHITE) -> Iterator[tuple[int, 
     done = 0
     for number, until in zip(needed.tolist(), ready, strict=True):
         held[number], left[number] = _decoded(reader, number), int(users[number])
-        for index in waiting[done:until].tolist():
-            (column, row), (column_end, row_end) = first[index].tolist(), end[index].tolist()
-            numbers = [y * across + x for y in range(row, row_end) for x in range(column, column_end)]
-            yield index, _crop(windows[index].tolist(), [held[each] for each in numbers], level, pad)
+        now = waiting[done:until]
+        table = np.hstack([windows[now], first[now], end[now]]).tolist()
+        for index, (x, y, width, height, column, row, column_end, row_end) in zip(now.tolist(), table, strict=True):
+            numbers = [n * across + m for n in range(row, row_end) for m in range(column, column_end)]
+            yield index, _crop((x, y, width, height), [held[each] for each in numbers], level, pad)
             for each in numbers:
                 left[each] -= 1
                 if not left[each]:
@@ -148,7 +149,7 @@ def _decoded(reader: Reader, number: int) -> _Decoded:
         return _Decoded(tile, problem)
 
 
-def _crop(window: list[int], tiles: list[_Decoded], level: Level, pad: Pad) -> Crop | BadInput:
+def _crop(window: tuple[int, int, int, int], tiles: list[_Decoded], level: Level, pad: Pad) -> Crop | BadInput:
     """Put a window together from its tiles."""
     x, y, width, height = window
     inside = min(x, y, level.width - x - width, level.height - y - height) >= 0
@@ -158,13 +159,14 @@ def _crop(window: list[int], tiles: list[_Decoded], level: Level, pad: Pad) -> C
         if isinstance(each.pixels, BadInput):
             return each.pixels
         tile = each.tile
-        left, right = max(x, tile.x), min(x + width, tile.x + tile.width)
-        top, bottom = max(y, tile.y), min(y + height, tile.y + tile.height)
+        left, top = max(x, tile.x), max(y, tile.y)
+        right, bottom = min(x + width, tile.x + tile.width), min(y + height, tile.y + tile.height)
         pixels[top - y : bottom - y, left - x : right - x] = each.pixels[
             top - tile.y : bottom - tile.y, left - tile.x : right - tile.x
         ]
-        valid += (right - left) * (bottom - top)
-        absent += (right - left) * (bottom - top) if tile.absent else 0
+        area = (right - left) * (bottom - top)
+        valid += area
+        absent += area if tile.absent else 0
     return Crop(x, y, pixels, valid / (width * height), absent / (width * height))
 
 
