@@ -142,7 +142,9 @@ def _crop_files(every: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     files.add_argument(
         "--scan-mpp", type=float, metavar="UM", help="µm per pixel of the scan, instead of what its file says"
     )
-    files.add_argument("--context", type=int, default=0, metavar="N", help="side of a second, wider crop in OUT/context")
+    files.add_argument(
+        "--context", type=int, default=0, metavar="N", help="side of a second, wider crop in OUT/context"
+    )
     files.add_argument("--focal-plane", type=float, metavar="UM", help="of a DICOM scan (default: the middle one)")
     files.add_argument("--optical-path", metavar="ID", help="of a DICOM scan (default: the first)")
     files.add_argument("--json", action="store_true", help="print the counts as one line of JSON")

@@ -10,6 +10,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
@@ -164,11 +165,9 @@ def sides(options: Options, outcome: Outcome) -> tuple[int, int]:
     if options.mpp is None:
         return options.size, options.size
     if outcome.mpp is None:
-        raise UsageError(
-            f"the scan has no µm per pixel ({outcome.mpp_missing}): say --scan-mpp, or leave --mpp out."
-        )
+        raise UsageError(f"the scan has no µm per pixel ({outcome.mpp_missing}): say --scan-mpp, or leave --mpp out.")
     across, down = options.size * options.mpp / outcome.mpp.x, options.size * options.mpp / outcome.mpp.y
-    if not 1 <= min(across, down) or across * down > PIXELS_MOST:
+    if not min(across, down) >= 1 or across * down > PIXELS_MOST:
         raise UsageError("a crop of --size at --mpp would be of no pixel of the scan, or of too many.")
     return round(across), round(down)
 
@@ -321,7 +320,7 @@ def _write_index(folder: Path, rows: Iterable[tuple[object, ...]]) -> None:
         writer.writerows(rows)
 
 
-def _opened(scan: Path, options: Options):  # type: ignore[no-untyped-def]
+def _opened(scan: Path, options: Options) -> AbstractContextManager[Reader]:
     return open_slide(scan, focal_plane=options.focal_plane, optical_path=options.optical_path)
 
 

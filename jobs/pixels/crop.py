@@ -35,10 +35,7 @@ class Crop:
     """Share of the window that lies in the scan where the file holds no tile; it has the scan's background."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Decoded:
-    tile: Tile
-    pixels: NDArray[np.uint8] | BadInput
+_Held = tuple[Tile, NDArray[np.uint8] | BadInput]
 
 
 def crops(
@@ -102,7 +99,7 @@ def cut(reader: Reader, windows: Ints, pad: Pad = WHITE) -> Iterator[tuple[int, 
     users = _users(first[inside], end[inside], level)
     needed = np.flatnonzero(users)
     ready = np.searchsorted(last[waiting], needed, side="right").tolist()
-    held: dict[int, _Decoded] = {}
+    held: dict[int, _Held] = {}
     left: dict[int, int] = {}
     done = 0
     for number, until in zip(needed.tolist(), ready, strict=True):
@@ -141,27 +138,26 @@ def _users(first: Ints, end: Ints, level: Level) -> NDArray[np.int32]:
     return counts[:down, :across].ravel()
 
 
-def _decoded(reader: Reader, number: int) -> _Decoded:
+def _decoded(reader: Reader, number: int) -> _Held:
     tile = reader.tile(0, number)
     try:
-        return _Decoded(tile, reader.decode(tile))
+        return tile, reader.decode(tile)
     except BadInput as problem:
-        return _Decoded(tile, problem)
+        return tile, problem
 
 
-def _crop(window: tuple[int, int, int, int], tiles: list[_Decoded], level: Level, pad: Pad) -> Crop | BadInput:
+def _crop(window: tuple[int, int, int, int], tiles: list[_Held], level: Level, pad: Pad) -> Crop | BadInput:
     """Put a window together from its tiles."""
     x, y, width, height = window
     inside = min(x, y, level.width - x - width, level.height - y - height) >= 0
     pixels = _blank(width, height, None if inside else pad)
     valid = absent = 0
-    for each in tiles:
-        if isinstance(each.pixels, BadInput):
-            return each.pixels
-        tile = each.tile
+    for tile, decoded in tiles:
+        if isinstance(decoded, BadInput):
+            return decoded
         left, top = max(x, tile.x), max(y, tile.y)
         right, bottom = min(x + width, tile.x + tile.width), min(y + height, tile.y + tile.height)
-        pixels[top - y : bottom - y, left - x : right - x] = each.pixels[
+        pixels[top - y : bottom - y, left - x : right - x] = decoded[
             top - tile.y : bottom - tile.y, left - tile.x : right - tile.x
         ]
         area = (right - left) * (bottom - top)

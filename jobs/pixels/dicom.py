@@ -104,10 +104,6 @@ def header(file: BinaryIO) -> Dataset:
         raise BadInput(Reason.UNREADABLE) from None
     finally:
         config.settings.reading_validation_mode = mode
-    place = file.tell()
-    if not file.read(1):
-        raise BadInput(Reason.TRUNCATED)
-    file.seek(place)
     return dataset
 
 

@@ -137,7 +137,7 @@ def _local(file: BinaryIO) -> IO[bytes] | Path:
     size = length(file)
     if size > min(SCRATCH_MOST, shutil.disk_usage(tempfile.gettempdir()).free // 2):
         raise BadInput(Reason.TOO_LARGE)
-    copy = tempfile.NamedTemporaryFile(prefix="hemalake-", suffix=".tif")
+    copy = tempfile.NamedTemporaryFile(prefix="hemalake-", suffix=".tif")  # noqa: SIM115: the reader keeps it
     file.seek(0)
     shutil.copyfileobj(file, copy, 1 << 20)
     copy.flush()

@@ -89,7 +89,8 @@ class OpenSlideReader:
             return np.ascontiguousarray(colours)
         ground = np.array(self.info.background, dtype=np.uint16)
         mixed = colours.astype(np.uint16) * alpha + ground * (255 - alpha.astype(np.uint16))
-        return ((mixed + 127) // 255).astype(np.uint8)
+        laid: NDArray[np.uint8] = ((mixed + 127) // 255).astype(np.uint8)
+        return laid
 
 
 def _tile_size(facts: dict[str, str], number: int) -> tuple[int, int]:

@@ -53,7 +53,8 @@ def to_rgb(
         return np.repeat(grey, 3, axis=2)
     if premultiplied:
         colours = np.broadcast_to(grey[..., :-1], (*grey.shape[:2], 3)).astype(np.int32)
-        return np.minimum(colours + 255 - grey[..., -1:], 255).astype(np.uint8)
+        laid: NDArray[np.uint8] = np.minimum(colours + 255 - grey[..., -1:], 255).astype(np.uint8)
+        return laid
     return on_white(Image.fromarray(grey, "LA" if channels == 2 else "RGBA"))
 
 
