@@ -28,7 +28,7 @@ import tifffile
 import wsidicom
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
-from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit, generate_uid
+from pydicom.uid import JPEGBaseline8Bit, generate_uid
 
 from jobs.pixels.crop import crops
 from jobs.pixels.encode import ENCODERS
@@ -173,9 +173,9 @@ def frame_places(path: Path) -> tuple[list[int], list[int]]:
         with tifffile.TiffFile(path) as tiff:
             return list(tiff.pages[0].dataoffsets), list(tiff.pages[0].databytecounts)
     with path.open("rb") as file:
-        assert pydicom.dcmread(file, stop_before_pixels=True).file_meta.TransferSyntaxUID != ExplicitVRLittleEndian
-        file.seek(file.tell() + 12)
-        offsets = np.frombuffer(file.read(struct.unpack("<8xI", b"\0" * 8 + file.read(8)[4:])[0]), "<u4")
+        pydicom.dcmread(file, stop_before_pixels=True)
+        file.seek(file.tell() + 16)
+        offsets = np.frombuffer(file.read(struct.unpack("<I", file.read(4))[0]), "<u4")
         first = file.tell()
         lengths = []
         for offset in offsets.tolist():

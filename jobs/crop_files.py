@@ -16,6 +16,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from jobs.annotations import Shape, read_shapes
@@ -149,10 +150,10 @@ def run(scan: Path, annotations: Path, out: Path, options: Options) -> Outcome:
     if options.context:
         _write_index(out / CONTEXT, rows[len(shapes) :])
     _write_index(out, first)
-    for row in rows:
-        outcome.counts[row[6]] += 1
-        if row[6] in ("skipped", "failed"):
-            outcome.reasons[row[7]] += 1
+    outcome.counts.update(whole.status)
+    outcome.reasons.update(
+        reason for status, reason in zip(whole.status, whole.reasons, strict=True) if status in ("skipped", "failed")
+    )
     return outcome
 
 
@@ -193,14 +194,14 @@ def plan(
     count = len(shapes)
     boxes = np.array([shape.box for shape in shapes], dtype=np.float64).reshape(count, 4)
     centers = (boxes[:, :2] + boxes[:, 2:]) / 2
-    known = np.isfinite(centers).all(axis=1) & (np.abs(np.nan_to_num(centers)) < 2**40).all(axis=1)
+    known: NDArray[np.bool_] = (np.isfinite(centers) & (np.abs(np.nan_to_num(centers)) < 2**40)).all(axis=1)
     corners = np.floor(np.where(known[:, None], centers, 0) - np.array(side) / 2).astype(np.int64)
     room = np.array([level.width, level.height]) - np.array(side)
     shifted = np.clip(corners, np.minimum(room, 0), np.maximum(room, 0))
-    moved = (shifted != corners).any(axis=1)
+    moved: NDArray[np.bool_] = np.any(shifted != corners, axis=1)
     if options.border == "shift":
         corners = shifted
-    crosses = ((corners < 0) | (corners > room)).any(axis=1)
+    crosses: NDArray[np.bool_] = np.any((corners < 0) | (corners > room), axis=1)
     found = Plan(np.hstack([corners, np.broadcast_to(side, (count, 2))]), [], [], [], [])
     prefix = f"{folder}/" if folder else ""
     for index, shape in enumerate(shapes):
@@ -230,7 +231,9 @@ def _joined(plans: list[Plan]) -> Plan:
     """Several plans as one, so that each tile is decoded once for all of them."""
     return Plan(
         np.vstack([each.windows for each in plans]),
-        *([entry for each in plans for entry in getattr(each, name)] for name in ("status", "reasons", "names")),
+        [entry for each in plans for entry in each.status],
+        [entry for each in plans for entry in each.reasons],
+        [entry for each in plans for entry in each.names],
         [entry for each in plans for entry in each.wanted],
     )
 
@@ -273,7 +276,9 @@ def _cut_some(work: _Work, indices: Ints) -> list[tuple[int, str, str]]:
                 done[index] = _written(work, index, found)
     except BadInput as bad:
         problem = bad.reason.sentence
-    except (OSError, MemoryError):  # reading failed; the crops so far are good
+    except UsageError:
+        raise
+    except Exception:  # a decoder failed in a way of its own; the crops so far are good
         pass
     return [(index, *done.get(index, ("failed", problem))) for index in indices.tolist()]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import BinaryIO
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from pydicom import config
 from pydicom.dataset import Dataset
 
-from jobs.errors import BadInput
+from jobs.errors import BadInput, HemalakeError
 from jobs.pixels.dicom_codecs import frame_decoder
 from jobs.pixels.dicom_levels import Matrix, Part, first_value, matrices, stated_z
 from jobs.pixels.frames import locate
@@ -46,19 +47,17 @@ class DicomReader:
                 DICOM that is no slide; TRUNCATED; TOO_LARGE; UNREADABLE, also for files of more than one series,
                 incomplete concatenations and transfer syntaxes that `dicom_codecs` does not list.
         """
-        headers = [(file, header(file)) for file in files]
-        for _, dataset in headers:
-            _check_kind(dataset)
-        parts = [_part(file, dataset) for file, dataset in _volumes(headers)]
-        try:
+        with _quietly():
+            headers = [(file, header(file)) for file in files]
+            for _, dataset in headers:
+                _check_kind(dataset)
+            parts = [_part(file, dataset) for file, dataset in _volumes(headers)]
             self._matrices = matrices(parts, focal_plane, optical_path)
-        except (AttributeError, TypeError, ValueError):
-            raise BadInput(Reason.UNREADABLE) from None
-        first = self._matrices[0]
-        self.size = (first.level.width, first.level.height)
-        self.levels = tuple(matrix.level for matrix in self._matrices)
-        self.mpp, self.mpp_missing = _mpp(first.parts[0].dataset)
-        self.info = _info(first)
+            first = self._matrices[0]
+            self.size = (first.level.width, first.level.height)
+            self.levels = tuple(matrix.level for matrix in self._matrices)
+            self.mpp, self.mpp_missing = _mpp(first.parts[0].dataset)
+            self.info = _info(first)
 
     def tiles(self, level: int) -> Iterator[Tile]:
         """All tiles of a level, row by row."""
@@ -81,30 +80,40 @@ class DicomReader:
         return pixels[: tile.height, : tile.width]
 
 
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """pydicom parses values when they are asked for: what it then says of bad ones, which it quotes, is not passed on.
+
+    Raises:
+        BadInput: TRUNCATED or UNREADABLE in place of its errors, which can come from anywhere in the parser.
+    """
+    mode = config.settings.reading_validation_mode
+    config.settings.reading_validation_mode = config.IGNORE
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except HemalakeError:
+        raise
+    except EOFError:
+        raise BadInput(Reason.TRUNCATED) from None
+    except Exception:
+        raise BadInput(Reason.UNREADABLE) from None
+    finally:
+        config.settings.reading_validation_mode = mode
+
+
 def header(file: BinaryIO) -> Dataset:
     """Everything before the pixel data, where the file is left to stand.
 
     Raises:
-        BadInput: TRUNCATED; UNREADABLE, also for a deflated file, which could grow without a limit.
+        BadInput: UNREADABLE for a deflated file, which could grow without a limit.
     """
     file.seek(0)
     if _DEFLATED in file.read(1024):
         raise BadInput(Reason.UNREADABLE)
     file.seek(0)
-    mode = config.settings.reading_validation_mode
-    config.settings.reading_validation_mode = config.IGNORE
-    try:
-        with warnings.catch_warnings():
-            # Warnings of pydicom quote the values that they are about.
-            warnings.simplefilter("ignore")
-            dataset = pydicom.dcmread(file, stop_before_pixels=True)
-    except EOFError:
-        raise BadInput(Reason.TRUNCATED) from None
-    except Exception:  # a broken header can fail anywhere in the parser
-        raise BadInput(Reason.UNREADABLE) from None
-    finally:
-        config.settings.reading_validation_mode = mode
-    return dataset
+    return pydicom.dcmread(file, stop_before_pixels=True)
 
 
 def _check_kind(dataset: Dataset) -> None:
@@ -125,24 +134,21 @@ def _volumes(headers: list[tuple[BinaryIO, Dataset]]) -> list[tuple[BinaryIO, Da
 
 
 def _part(file: BinaryIO, dataset: Dataset) -> Part:
-    try:
-        tile_width, tile_height = int(dataset.Columns), int(dataset.Rows)
-        if dataset.SOPClassUID == SLIDE:
-            width, height = int(dataset.TotalPixelMatrixColumns), int(dataset.TotalPixelMatrixRows)
-        else:
-            width, height = tile_width, tile_height
-        if min(width, height, tile_width, tile_height) < 1:
-            raise BadInput(Reason.UNREADABLE)
-        if tile_width * tile_height > PIXELS_MOST:
-            raise BadInput(Reason.TOO_LARGE)
-        decoder = frame_decoder(dataset)
-        count = int(dataset.get("NumberOfFrames") or 1)
-        if count < 1:
-            raise BadInput(Reason.UNREADABLE)
-        first = int(dataset.ConcatenationFrameOffsetNumber) if dataset.get("InConcatenationNumber") else 0
-        return Part(dataset, locate(file, dataset, count, decoder.frame_bytes), decoder, width, height, count, first)
-    except (AttributeError, TypeError, ValueError):
-        raise BadInput(Reason.UNREADABLE) from None
+    tile_width, tile_height = int(dataset.Columns), int(dataset.Rows)
+    if dataset.SOPClassUID == SLIDE:
+        width, height = int(dataset.TotalPixelMatrixColumns), int(dataset.TotalPixelMatrixRows)
+    else:
+        width, height = tile_width, tile_height
+    if min(width, height, tile_width, tile_height) < 1:
+        raise BadInput(Reason.UNREADABLE)
+    if tile_width * tile_height > PIXELS_MOST:
+        raise BadInput(Reason.TOO_LARGE)
+    decoder = frame_decoder(dataset)
+    count = int(dataset.get("NumberOfFrames") or 1)
+    if count < 1:
+        raise BadInput(Reason.UNREADABLE)
+    first = int(dataset.ConcatenationFrameOffsetNumber) if dataset.get("InConcatenationNumber") else 0
+    return Part(dataset, locate(file, dataset, count, decoder.frame_bytes), decoder, width, height, count, first)
 
 
 def _mpp(dataset: Dataset) -> tuple[Mpp | None, str | None]:

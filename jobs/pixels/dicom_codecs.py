@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -118,6 +119,8 @@ class FrameDecoder:
         try:
             if self.codec == "rle":
                 return self._rle(data)
+            if _stated_size(self.codec, data) not in (None, (self.columns, self.rows)):
+                raise BadInput(Reason.UNREADABLE)
             samples = np.asarray(_DECODERS[self.codec](data))
         except (RuntimeError, ValueError, MemoryError):
             raise BadInput(Reason.UNREADABLE) from None
@@ -164,6 +167,18 @@ def frame_decoder(dataset: Dataset) -> FrameDecoder:
     if not known:
         raise BadInput(Reason.UNREADABLE)
     return decoder
+
+
+def _stated_size(codec: str, data: bytes) -> tuple[int, int] | None:
+    """Width and height that a stream states in its header, which must not be larger than its frame; None: unknown."""
+    if codec in ("jpeg-ls", "jpeg-lossless"):
+        found = jpeg.header(data, any_bits=True)
+        return found.width, found.height
+    place = data.find(b"\xff\x4f\xff\x51")
+    if codec in ("jpeg2000", "htj2k") and place >= 0 and len(data) >= place + 24:
+        right, bottom, left, top = struct.unpack_from(">4I", data, place + 8)
+        return right - left, bottom - top
+    return None
 
 
 def _has_component_transform(data: bytes) -> bool:

@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
-from jobs.errors import BadInput
+from jobs.errors import BadInput, HemalakeError
 from jobs.pixels.dicom import DicomReader
 from jobs.pixels.dicom_series import series_files
 from jobs.pixels.field import FieldReader
@@ -87,9 +87,19 @@ def open_scan(
         raise BadInput(Reason.UNKNOWN_FORMAT)
     if kinds == {"field"}:
         return FieldReader(files[0])
-    if kinds == {"tiff"}:
-        return _tiff(files[0])
-    return _by_openslide(_local(files[0]), Reason.UNKNOWN_FORMAT)
+    with _unreadable():
+        return _tiff(files[0]) if kinds == {"tiff"} else _by_openslide(_local(files[0]), Reason.UNKNOWN_FORMAT)
+
+
+@contextmanager
+def _unreadable() -> Iterator[None]:
+    """Broken tags fail anywhere in the libraries, with messages that quote them: only that it is broken is passed on."""
+    try:
+        yield
+    except HemalakeError:
+        raise
+    except Exception:
+        raise BadInput(Reason.UNREADABLE) from None
 
 
 def _kind(file: BinaryIO) -> str:
@@ -107,7 +117,8 @@ def _kind(file: BinaryIO) -> str:
 def _tiff(file: BinaryIO) -> Reader:
     """Our own reader; for slides of other makers OpenSlide, and Pillow for pictures of a rarer kind or turned."""
     try:
-        reader = TiffReader(file)
+        with _unreadable():
+            reader = TiffReader(file)
     except BadInput as problem:
         if problem.reason is not Reason.UNREADABLE:
             raise
@@ -115,7 +126,8 @@ def _tiff(file: BinaryIO) -> Reader:
         small = reader.size[0] * reader.size[1] <= PIXELS_MOST
         return FieldReader(file) if reader.turned and small else reader
     try:
-        return _by_openslide(_local(file), Reason.UNREADABLE)
+        with _unreadable():
+            return _by_openslide(_local(file), Reason.UNREADABLE)
     except BadInput:
         return FieldReader(file)
 
@@ -137,7 +149,8 @@ def _local(file: BinaryIO) -> IO[bytes] | Path:
     size = length(file)
     if size > min(SCRATCH_MOST, shutil.disk_usage(tempfile.gettempdir()).free // 2):
         raise BadInput(Reason.TOO_LARGE)
-    copy = tempfile.NamedTemporaryFile(prefix="hemalake-", suffix=".tif")  # noqa: SIM115: the reader keeps it
+    # The reader keeps it.
+    copy = tempfile.NamedTemporaryFile(prefix="hemalake-", suffix=".tif")  # noqa: SIM115
     file.seek(0)
     shutil.copyfileobj(file, copy, 1 << 20)
     copy.flush()

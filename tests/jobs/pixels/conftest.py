@@ -22,8 +22,8 @@ from pydicom.pixels.encoders import RLELosslessEncoder
 from pydicom.uid import (
     UID,
     ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
     HTJ2KLossless,
+    ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
     JPEGLosslessSV1,
@@ -355,9 +355,7 @@ def stack(planes: int, paths: int) -> tuple[Callable[[Dataset], None], list[np.n
 
 def _stack(folder: Path) -> Scan:
     change, _ = stack(3, 2)
-    path = write_slide(
-        folder / "a.dcm", picture(), change=change, syntax=ExplicitVRLittleEndian, photometric="RGB"
-    )
+    path = write_slide(folder / "a.dcm", picture(), change=change, syntax=ExplicitVRLittleEndian, photometric="RGB")
     return Scan([path], lambda: by_wsidicom(folder), 1, DICOM_MPP, DICOM_FACTS | {"focal_plane": 1.0})
 
 
@@ -473,7 +471,9 @@ SCANS: dict[str, Callable[[Path], Scan]] = {
         folder, syntax=HTJ2KLossless, encode=lambda tile: imagecodecs.htj2k_encode(tile, reversible=True)
     ),
     "dicom jpeg xl": lambda folder: _lossless(
-        folder, syntax=UID("1.2.840.10008.1.2.4.110"), encode=lambda tile: imagecodecs.jpegxl_encode(tile, lossless=True)
+        folder,
+        syntax=UID("1.2.840.10008.1.2.4.110"),
+        encode=lambda tile: imagecodecs.jpegxl_encode(tile, lossless=True),
     ),
     "dicom sparse": _sparse,
     "dicom sparse with gaps": lambda folder: _sparse(folder, (0, 6, 11)),
@@ -487,7 +487,10 @@ SCANS: dict[str, Callable[[Path], Scan]] = {
     "tiff palette": _palette_tiff,
     "tiff white is zero": lambda folder: _plain_tiff(folder, picture()[..., 0], photometric="miniswhite"),
     "tiff alpha": lambda folder: _plain_tiff(
-        folder, np.dstack([picture(), np.full((70, 101), 255, np.uint8)]), picture(), photometric="rgb",
+        folder,
+        np.dstack([picture(), np.full((70, 101), 255, np.uint8)]),
+        picture(),
+        photometric="rgb",
         extrasamples=["unassalpha"],
     ),
     "tiff 16 bits": lambda folder: _plain_tiff(
