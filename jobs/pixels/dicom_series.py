@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pydicom
 from pydicom.dataset import Dataset
+from pydicom.uid import MediaStorageDirectoryStorage
 
 from jobs.errors import BadInput, UsageError
 from jobs.pixels.dicom import REFUSED, SLIDE
@@ -19,7 +20,7 @@ def series_files(folder: Path) -> list[Path]:
     """Instances of a slide's levels, in the order of their names; labels, overviews and other files are left out.
 
     Raises:
-        BadInput: UNREADABLE for a broken DICOM file; UNKNOWN_FORMAT, where there is no slide; LABEL_IMAGE or
+        BadInput: UNREADABLE or TRUNCATED for a broken DICOM file; UNKNOWN_FORMAT, where there is no slide; LABEL_IMAGE or
             OVERVIEW_IMAGE, where only such.
         UsageError: it holds slides of several series.
     """
@@ -52,6 +53,12 @@ def _head(path: Path) -> Dataset | None:
             if file.read(132)[128:] != b"DICM":
                 return None
             file.seek(0)
-            return pydicom.dcmread(file, stop_before_pixels=True, specific_tags=_TAGS)
+            dataset = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=_TAGS)
+            directory = dataset.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage
+            if "SOPClassUID" not in dataset and not directory:
+                raise BadInput(Reason.TRUNCATED)
+            return dataset
+    except BadInput:
+        raise
     except Exception:  # a broken header can fail anywhere in the parser
         raise BadInput(Reason.UNREADABLE) from None

@@ -93,7 +93,7 @@ def open_scan(
 
 @contextmanager
 def _unreadable() -> Iterator[None]:
-    """Broken tags fail anywhere in the libraries, with messages that quote them: only that it is broken is passed on."""
+    """Broken tags fail anywhere in the libraries, whose messages quote them: only that they are broken is passed on."""
     try:
         yield
     except HemalakeError:

@@ -93,7 +93,7 @@ def test_formats(field, tmp_path, name, decode):
     if decode:
         assert np.array_equal(decode(data), expected)
     else:
-        assert np.abs(imagecodecs.jpeg8_decode(data).astype(int) - expected).mean() < 3
+        assert np.abs(imagecodecs.jpeg8_decode(data).astype(int) - expected).mean() < 4
         assert imagecodecs.jpeg8_decode(data).shape == (SIDE, SIDE, 3)
 
 
@@ -133,9 +133,7 @@ def test_a_scan_that_cannot_be_opened_fails_each_annotation(tmp_path, capsys):
 def test_absent_tiles_are_said_so(tmp_path):
     path = tmp_path / "a.tif"
     tiles = iter([image(64, 64), None])
-    tifffile.imwrite(
-        path, tiles, shape=(64, 128, 3), dtype=np.uint8, tile=(64, 64), photometric="rgb", metadata=None
-    )
+    tifffile.imwrite(path, tiles, shape=(64, 128, 3), dtype=np.uint8, tile=(64, 64), photometric="rgb", metadata=None)
     code, rows = crop(path, points(tmp_path, (30, 30), (64, 30)), tmp_path / "out", "--size", str(SIDE))
     assert code == 0
     assert not rows[0]["reason"]
@@ -217,9 +215,7 @@ def test_wrong_use(field, tmp_path, change):
     (tmp_path / "full/file").touch()
     scan, out = tmp_path / change.get("scan", field.name), tmp_path / change.get("out", "out")
     annotations = tmp_path / change["annotations"] if "annotations" in change else points(tmp_path, (5, 5))
-    code = cli.main(
-        ["crop-files", str(scan), "--annotations", str(annotations), str(out), *change.get("options", [])]
-    )
+    code = cli.main(["crop-files", str(scan), "--annotations", str(annotations), str(out), *change.get("options", [])])
     assert code == 2
     assert not (tmp_path / "out").exists()
 
