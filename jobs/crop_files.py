@@ -194,7 +194,7 @@ def plan(
     count = len(shapes)
     boxes = np.array([shape.box for shape in shapes], dtype=np.float64).reshape(count, 4)
     centers = (boxes[:, :2] + boxes[:, 2:]) / 2
-    known: NDArray[np.bool_] = (np.isfinite(centers) & (np.abs(np.nan_to_num(centers)) < 2**40)).all(axis=1)
+    known: NDArray[np.bool_] = np.all(np.abs(np.nan_to_num(centers, nan=np.inf)) < 2**40, axis=1)
     corners = np.floor(np.where(known[:, None], centers, 0) - np.array(side) / 2).astype(np.int64)
     room = np.array([level.width, level.height]) - np.array(side)
     shifted = np.clip(corners, np.minimum(room, 0), np.maximum(room, 0))

@@ -20,8 +20,8 @@ def series_files(folder: Path) -> list[Path]:
     """Instances of a slide's levels, in the order of their names; labels, overviews and other files are left out.
 
     Raises:
-        BadInput: UNREADABLE or TRUNCATED for a broken DICOM file; UNKNOWN_FORMAT, where there is no slide; LABEL_IMAGE or
-            OVERVIEW_IMAGE, where only such.
+        BadInput: UNREADABLE or TRUNCATED for a broken DICOM file; UNKNOWN_FORMAT, where there is no slide;
+            LABEL_IMAGE or OVERVIEW_IMAGE, where only such.
         UsageError: it holds slides of several series.
     """
     found: list[tuple[Path, Dataset]] = []
