@@ -180,12 +180,13 @@ def deidentify_files(options: Namespace) -> int:
 def crop_files(options: Namespace) -> int:
     """Cut crops out of one scan; 1 when one of them failed."""
     from jobs import crop_files as files
+    from jobs.crop.plan import PRESETS, Options
 
     pad = [int(part) if part.strip().isdigit() else -1 for part in options.pad.split(",")]
     if len(pad) != 3 or not all(0 <= part <= 255 for part in pad):
         raise UsageError("--pad-colour takes three numbers from 0 to 255, such as 255,255,255.")
-    chosen = files.Options(
-        size=files.PRESETS[options.preset] if options.preset else options.size, border=options.border,
+    chosen = Options(
+        size=PRESETS[options.preset] if options.preset else options.size, border=options.border,
         format=options.format, pad=(pad[0], pad[1], pad[2]), mpp=options.mpp, scan_mpp=options.scan_mpp,
         context=options.context, focal_plane=options.focal_plane, optical_path=options.optical_path,
         jobs=options.jobs,
