@@ -238,8 +238,8 @@ def encoders(path: Path, centers: np.ndarray) -> dict[str, dict[str, float]]:
     return found
 
 
-def measure(path: Path, centers: np.ndarray, tile: int, side: int, rounds: int) -> dict[str, float]:
-    """Median seconds of each way on one file."""
+def measure(path: Path, centers: np.ndarray, tile: int, side: int, rounds: int) -> dict[str, list[float]]:
+    """Seconds of each way on one file, a number a round."""
     across = -(-side // tile)
     ways: dict[str, Way] = {
         "floor": floor(path, centers, frame_places(path), tile, across),
@@ -252,7 +252,12 @@ def measure(path: Path, centers: np.ndarray, tile: int, side: int, rounds: int) 
     for _ in range(rounds):
         for name, way in ways.items():
             times[name].append(seconds(lambda way=way: way(path, centers)))
-    return {name: statistics.median(each) for name, each in times.items()}
+    return times
+
+
+def ratio(upper: list[float], lower: list[float]) -> float:
+    """Median over rounds of how many times longer one way took: what else the machine does weighs on both alike."""
+    return statistics.median(one / other for one, other in zip(upper, lower, strict=True))
 
 
 def main() -> None:
@@ -265,7 +270,7 @@ def main() -> None:
     options = parser.parse_args()
     margin = SIZE / 2 + 1  # wsidicom refuses what lies outside
     centers = np.random.default_rng(2).uniform(margin, options.side - margin, (options.crops, 2))
-    medians: dict[str, dict[str, float]] = {}
+    times: dict[str, dict[str, list[float]]] = {}
     with tempfile.TemporaryDirectory() as folder:
         pixels = plane(options.side)
         for tile in TILES:
@@ -274,30 +279,31 @@ def main() -> None:
                 path = Path(folder) / f"{tile}{suffix}" / f"slide.{suffix}"
                 write(path, pixels, tile)
                 check(path, centers)
-                medians[f"{suffix} {tile}"] = measure(path, centers, tile, options.side, options.rounds)
+                times[f"{suffix} {tile}"] = measure(path, centers, tile, options.side, options.rounds)
         written = encoders(path, centers)
-    report(medians, written, options)
+    report(times, written, options)
 
 
 def report(
-    medians: dict[str, dict[str, float]], written: dict[str, dict[str, float]], options: argparse.Namespace
+    measured: dict[str, dict[str, list[float]]], written: dict[str, dict[str, float]], options: argparse.Namespace
 ) -> None:
     """Print the tables, and the JSON where it is asked for."""
     print(f"{options.crops} crops of {SIZE} px from {options.side}² px, median of {options.rounds}, one core")
     ratios: dict[str, float] = {"to_floor": 0.0, "to_openslide": np.inf, "to_peers": np.inf}
-    for case, times in medians.items():
-        for name, median in times.items():
-            print(f"{case:<9}{name:<18}{options.crops / median:8.0f} crops/s{median / times['floor']:8.2f} x floor")
+    for case, times in measured.items():
+        for name, each in times.items():
+            speed, slower = options.crops / statistics.median(each), ratio(each, times["floor"])
+            print(f"{case:<9}{name:<18}{speed:8.0f} crops/s{slower:8.2f} x floor")
         ours = times["HemaLake"]
-        peers = [median for name, median in times.items() if name not in ("floor", "HemaLake")]
-        ratios["to_floor"] = max(ratios["to_floor"], ours / times["floor"])
-        ratios["to_openslide"] = min(ratios["to_openslide"], times["OpenSlide"] / ours)
-        ratios["to_peers"] = min(ratios["to_peers"], min(peers) / ours)
+        peers = [ratio(each, ours) for name, each in times.items() if name not in ("floor", "HemaLake")]
+        ratios["to_floor"] = max(ratios["to_floor"], ratio(ours, times["floor"]))
+        ratios["to_openslide"] = min(ratios["to_openslide"], ratio(times["OpenSlide"], ours))
+        ratios["to_peers"] = min(ratios["to_peers"], *peers)
     for name, facts in written.items():
         print(f"{name:<9}{'encoding alone':<18}{facts['images_per_second']:8.0f} images/s{facts['bytes']:8.0f} bytes")
     print(" ".join(f"{name} {value:.2f}" for name, value in ratios.items()))
     if options.json:
-        print(json.dumps({"ratios": ratios, "seconds": medians, "encoders": written}))
+        print(json.dumps({"ratios": ratios, "seconds": measured, "encoders": written}))
 
 
 if __name__ == "__main__":
