@@ -68,6 +68,7 @@ def parser() -> argparse.ArgumentParser:
     _demo(every)
     _deidentify_files(every)
     _deduplicate_files(every)
+    _crop_files(every)
     return top
 
 
@@ -137,6 +138,47 @@ def _deduplicate_files(every: argparse._SubParsersAction[argparse.ArgumentParser
         "--field-from", type=int, default=320, metavar="PX",
         help="pictures with a longer side over this are fields, which may overlap in part (default 320)",
     )  # fmt: skip
+    _jobs_and_json(files)
+
+
+def _crop_files(every: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    files = _command(
+        every, "crop-files", "Cut the annotated cells out of one scan, without a lake.",
+        "hemalake crop-files slide.svs --annotations cells.geojson crops", commands.crop_files, settings=False,
+    )  # fmt: skip
+    files.add_argument("scan", metavar="SCAN", type=Path, help="a file, or the folder of a DICOM series")
+    files.add_argument("out", metavar="OUT", type=Path, help="a folder, new or empty, for the crops and index.csv")
+    files.add_argument(
+        "--annotations", required=True, type=Path, metavar="FILE",
+        help="Pascal VOC, COCO, YOLO, CSV, QuPath GeoJSON, ASAP XML or DICOM ANN",
+    )  # fmt: skip
+    size = files.add_mutually_exclusive_group()
+    size.add_argument("--size", type=int, default=250, metavar="N", help="side of a crop in pixels (default 250)")
+    size.add_argument("--preset", choices=("munich", "mll23"), help="side of the crops of a public set: 250 or 288")
+    files.add_argument(
+        "--border", choices=("pad", "shift", "skip"), default="pad",
+        help="what becomes of a crop that reaches beyond the scan (default: pad)",
+    )  # fmt: skip
+    files.add_argument(
+        "--pad-colour", dest="pad", default="255,255,255", metavar="R,G,B", help="colour of padding (default: white)"
+    )
+    files.add_argument(
+        "--format", choices=("png", "jxl", "jpeg"), default="png",
+        help="png and jxl are lossless, jpeg has quality 95 (default: png)",
+    )  # fmt: skip
+    files.add_argument("--mpp", type=float, metavar="UM", help="µm per pixel of the crops; they are resampled to it")
+    files.add_argument(
+        "--scan-mpp", type=float, metavar="UM", help="µm per pixel of the scan, instead of what its file says"
+    )
+    files.add_argument(
+        "--context", type=int, default=0, metavar="N", help="side of a second, wider crop in OUT/context"
+    )
+    files.add_argument("--focal-plane", type=float, metavar="UM", help="of a DICOM scan (default: the middle one)")
+    files.add_argument("--optical-path", metavar="ID", help="of a DICOM scan (default: the first)")
+    _jobs_and_json(files)
+
+
+def _jobs_and_json(files: argparse.ArgumentParser) -> None:
     files.add_argument("--json", action="store_true", help="print the counts as one line of JSON")
     files.add_argument("--jobs", type=int, default=0, metavar="N", help="processes (default: one a core)")
 

@@ -218,6 +218,39 @@ def deduplicate_files(options: Namespace) -> int:
     return 1 if found.unreadable else 0
 
 
+def crop_files(options: Namespace) -> int:
+    """Cut crops out of one scan; 1 when one of them failed."""
+    from jobs import crop_files as files
+    from jobs.crop.plan import PRESETS, Options
+
+    pad = [int(part) if part.strip().isdigit() else -1 for part in options.pad.split(",")]
+    if len(pad) != 3 or not all(0 <= part <= 255 for part in pad):
+        raise UsageError("--pad-colour takes three numbers from 0 to 255, such as 255,255,255.")
+    chosen = Options(
+        size=PRESETS[options.preset] if options.preset else options.size, border=options.border,
+        format=options.format, pad=(pad[0], pad[1], pad[2]), mpp=options.mpp, scan_mpp=options.scan_mpp,
+        context=options.context, focal_plane=options.focal_plane, optical_path=options.optical_path,
+        jobs=options.jobs,
+    )  # fmt: skip
+    outcome = files.run(options.scan, options.annotations, options.out, chosen)
+    failed = outcome.counts["failed"]
+    if options.json:
+        mpp = outcome.mpp and {"x": outcome.mpp.x, "y": outcome.mpp.y, "source": outcome.mpp.source}
+        shown = {"counts": outcome.counts, "reasons": outcome.reasons, "mpp": mpp, "notes": outcome.notes}
+        print(json.dumps(shown))
+        return 1 if failed else 0
+    print(", ".join(f"{count} {status}" for status, count in sorted(outcome.counts.items())) or "no annotation")
+    for reason, count in outcome.reasons.most_common():
+        print(f"  {count:>6} {reason}")
+    if outcome.mpp:
+        print(f"µm per pixel: {outcome.mpp.x:g} x {outcome.mpp.y:g} ({outcome.mpp.source})")
+    elif outcome.mpp_missing:
+        print(f"µm per pixel: none ({outcome.mpp_missing})")
+    for note in outcome.notes:
+        print(f"note: {note}")
+    return 1 if failed else 0
+
+
 def airflow(options: Namespace) -> int:
     """Start Airflow."""
     from jobs.airflow import serve

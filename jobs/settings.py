@@ -69,6 +69,8 @@ class Source:
     """What all specimens of the source are, where its records do not say it."""
     mpp: float = 0.0
     """µm per pixel of scans that state none; 0: stays null with that reason."""
+    mpp_by_scanner: dict[str, float] = field(default_factory=dict)
+    """Model of a scanner to its µm per pixel, in place of what its files say."""
     points: Points | None = None
     """How points are written, where they are in text files without a header."""
     ignore: tuple[str, ...] = ()

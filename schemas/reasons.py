@@ -13,6 +13,8 @@ class Reason(StrEnum):
     TRUNCATED = "truncated"
     UNREADABLE = "unreadable"
     UNKNOWN_FORMAT = "unknown_format"
+    TOO_LARGE = "too_large"
+    CHANGED = "changed"
     MANIFEST_MISMATCH = "manifest_mismatch"
     LABEL_IMAGE = "label_image"
     OVERVIEW_IMAGE = "overview_image"
@@ -53,6 +55,8 @@ _SENTENCES: dict[Reason, str] = {
     Reason.TRUNCATED: "The file ends before its data does.",
     Reason.UNREADABLE: "The file is of a known format but cannot be read.",
     Reason.UNKNOWN_FORMAT: "No importer knows this format.",
+    Reason.TOO_LARGE: "It declares more pixels than the limit against decompression bombs.",
+    Reason.CHANGED: "The file changed while it was read.",
     Reason.MANIFEST_MISMATCH: "Size or checksum differs from the delivery's manifest.",
     Reason.LABEL_IMAGE: "A label image shows the patient; policy holds it back.",
     Reason.OVERVIEW_IMAGE: "An overview or macro image may show the label; policy holds it back.",

@@ -24,7 +24,7 @@ from jobs.frames import Row, ddl, rows_type
 from jobs.pixels.open import open_scan
 from jobs.pixels.reader import Reader
 from jobs.pseudonyms import Pseudonyms
-from jobs.settings import Settings
+from jobs.settings import Settings, Source
 from jobs.store import Store
 from schemas.reasons import Reason
 
@@ -163,7 +163,7 @@ class ScanCleaner:
             "uri": " ".join(sorted(file.uri for file in files)),
             "width_px": reader.size[0],
             "height_px": reader.size[1],
-            **self._pixel_size(reader, sheet, row["source"]),
+            **pixel_size(reader, sheet, self._settings.sources[row["source"]]),
             "objective": info.objective or _number(sheet.get("objective")),
             "scanner_vendor": _device(info.vendor) or _device(sheet.get("scanner_vendor")),
             "scanner_model": _device(info.model) or _device(sheet.get("scanner_model")),
@@ -178,20 +178,27 @@ class ScanCleaner:
             "optical_path": info.optical_path,
         }
 
-    def _pixel_size(self, reader: Reader, sheet: Row, source: str) -> Row:
-        """µm per pixel and where it is from: the file, else the scan sheet, else the settings, else null and why."""
-        told = _number(sheet.get("mpp"))
-        fixed = self._settings.sources[source].mpp
-        if reader.mpp is not None:
-            return {"mpp_x": reader.mpp.x, "mpp_y": reader.mpp.y, "mpp_source": reader.mpp.source}
-        if told:
-            return {"mpp_x": told, "mpp_y": told, "mpp_source": "scan sheet"}
-        if fixed:
-            return {"mpp_x": fixed, "mpp_y": fixed, "mpp_source": "settings"}
-        return {"mpp_x": None, "mpp_y": None, "mpp_source": f"none: {reader.mpp_missing or 'the source states none'}"}
-
     def _curated(self, relative: str) -> str:
         return f"{self._settings.zone_root('curated')}/{relative}"
+
+
+def pixel_size(reader: Reader, sheet: Row, source: Source) -> Row:
+    """µm per pixel and where it is from.
+
+    The settings for this scanner, else the file, else the scan sheet, else the settings for the source, else null and
+    why.
+    """
+    model = str(reader.info.model or sheet.get("scanner_model") or "")
+    ours, told = source.mpp_by_scanner.get(model), _number(sheet.get("mpp"))
+    if ours:
+        return {"mpp_x": ours, "mpp_y": ours, "mpp_source": "settings for the scanner"}
+    if reader.mpp is not None:
+        return {"mpp_x": reader.mpp.x, "mpp_y": reader.mpp.y, "mpp_source": reader.mpp.source}
+    if told:
+        return {"mpp_x": told, "mpp_y": told, "mpp_source": "scan sheet"}
+    if source.mpp:
+        return {"mpp_x": source.mpp, "mpp_y": source.mpp, "mpp_source": "settings"}
+    return {"mpp_x": None, "mpp_y": None, "mpp_source": f"none: {reader.mpp_missing or 'the source states none'}"}
 
 
 def _whole(scan: Row, pseudonyms: Pseudonyms) -> Row:

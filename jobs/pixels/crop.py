@@ -1,4 +1,8 @@
-"""Cut windows of one size around many centres out of level 0, decoding each needed tile once."""
+"""Cut windows out of level 0, decoding each needed tile once.
+
+Tiles are decoded in raster order and kept until the last window that touches them is done, so memory holds the rows
+of tiles that one window spans, however many windows there are.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.pixels.reader import Level, Reader, Tile
+from jobs.errors import BadInput
+from jobs.pixels.reader import Level, Reader, Tile, tile_count
 
 Ints = NDArray[np.int64]
+Pad = tuple[int, int, int]
+WHITE: Pad = (255, 255, 255)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,31 +28,20 @@ class Crop:
     y: int
     """Upper left pixel of the window; may lie outside the scan."""
     pixels: NDArray[np.uint8]
-    """(size, size, 3), RGB."""
+    """(height, width, 3), RGB."""
     valid_fraction: float
     """Share of the window that lies in the scan; the rest has the colour of the padding."""
     absent_fraction: float = 0.0
-    """Share of the window that lies in the scan where the file holds no tile; it is white."""
+    """Share of the window that lies in the scan where the file holds no tile; it has the scan's background."""
 
 
-@dataclass(slots=True)
-class _Pending:
-    """A window of which some tiles are still to come."""
-
-    pixels: NDArray[np.uint8]
-    absent: int = 0
+_Held = tuple[Tile, NDArray[np.uint8] | BadInput]
 
 
 def crops(
-    reader: Reader,
-    centers: NDArray[np.floating],
-    size: int = 250,
-    pad: tuple[int, int, int] = (255, 255, 255),
+    reader: Reader, centers: NDArray[np.floating], size: int = 250, pad: Pad = WHITE
 ) -> Iterator[tuple[int, Crop]]:
     """Cut a window around each centre, in the order in which their tiles come.
-
-    Memory holds one tile and the windows that it or an earlier tile began and that are not whole yet: at
-    most those which straddle two rows of tiles.
 
     Args:
         reader: the scan.
@@ -60,97 +56,120 @@ def crops(
         ValueError: a centre is not finite, or the arguments have another shape.
         BadInput: a needed tile cannot be decoded.
     """
-    corners = _corners(np.asarray(centers, dtype=np.float64), size)
-    level = reader.levels[0]
-    valid = _valid_fractions(corners, size, level)
-    tiles, windows = _needs(corners, size, level)
-    left = np.bincount(windows, minlength=len(corners))
-    pending: dict[int, _Pending] = {}
-    for index in np.flatnonzero(left == 0).tolist():
-        x, y = corners[index].tolist()
-        yield index, Crop(x, y, _blank(size, pad), 0.0)
-    for tile, first, end in _needed(reader, tiles):
-        pixels = reader.decode(tile)
-        for index in windows[first:end].tolist():
-            window = pending.get(index)
-            if window is None:
-                window = pending[index] = _Pending(_blank(size, pad if valid[index] < 1 else None))
-            x, y = corners[index].tolist()
-            area = _paste(window.pixels, x, y, tile, pixels)
-            window.absent += area if tile.absent else 0
-            left[index] -= 1
-            if left[index] == 0:
-                del pending[index]
-                absent = window.absent / size**2
-                yield index, Crop(x, y, window.pixels, float(valid[index]), absent)
+    for index, found in cut(reader, windows_around(centers, size), pad):
+        if isinstance(found, BadInput):
+            raise found
+        yield index, found
 
 
-def _corners(centers: NDArray[np.float64], size: int) -> Ints:
-    if centers.size == 0:
-        return np.empty((0, 2), dtype=np.int64)
-    if centers.ndim != 2 or centers.shape[1] != 2 or size < 1:
+def windows_around(centers: NDArray[np.floating], size: int) -> Ints:
+    """Windows (n, 4) of one size, each x, y, width and height, around centres (n, 2)."""
+    places = np.asarray(centers, dtype=np.float64)
+    if places.size == 0:
+        return np.empty((0, 4), dtype=np.int64)
+    if places.ndim != 2 or places.shape[1] != 2 or size < 1:
         raise ValueError("crops() takes centers of shape (n, 2) and a size of at least 1 pixel")
-    if not np.isfinite(centers).all() or np.abs(centers).max() > 2**40:
+    if not np.isfinite(places).all() or np.abs(places).max() > 2**40:
         raise ValueError("crops() takes finite centers in pixels")
-    return np.floor(centers - size / 2).astype(np.int64)
+    corners = np.floor(places - size / 2).astype(np.int64)
+    return np.hstack([corners, np.full_like(corners, size)])
 
 
-def _valid_fractions(corners: Ints, size: int, level: Level) -> NDArray[np.float64]:
-    edge = np.array([level.width, level.height])
-    inside = np.minimum(corners + size, edge) - np.maximum(corners, 0)
-    fractions: NDArray[np.float64] = np.prod(np.maximum(inside, 0), axis=1) / size**2
-    return fractions
+def cut(reader: Reader, windows: Ints, pad: Pad = WHITE) -> Iterator[tuple[int, Crop | BadInput]]:
+    """Cut windows of any size, in the order in which their tiles come.
+
+    Args:
+        reader: the scan.
+        windows: (n, 4): x, y, width and height of each in level-0 pixels; they may lie outside the scan.
+        pad: colour (red, green, blue) of what lies outside the scan.
+
+    Yields:
+        Position in `windows`, and the crop, or why a tile that it needs cannot be decoded; each position once.
+    """
+    level = reader.levels[0]
+    across = -(-level.width // level.tile_width)
+    first, end = spans(windows, level)
+    inside = (first < end).all(axis=1)
+    for index in np.flatnonzero(~inside).tolist():
+        x, y, width, height = windows[index].tolist()
+        yield index, Crop(x, y, _blank(width, height, pad), 0.0)
+    last = (end[:, 1] - 1) * across + end[:, 0] - 1
+    waiting = np.flatnonzero(inside)
+    waiting = waiting[np.argsort(last[waiting], kind="stable")]
+    users = _users(first[inside], end[inside], level)
+    needed = np.flatnonzero(users)
+    ready = np.searchsorted(last[waiting], needed, side="right").tolist()
+    held: dict[int, _Held] = {}
+    left: dict[int, int] = {}
+    done = 0
+    for number, until in zip(needed.tolist(), ready, strict=True):
+        held[number], left[number] = _decoded(reader, number), int(users[number])
+        now = waiting[done:until]
+        table = np.hstack([windows[now], first[now], end[now]]).tolist()
+        for index, (x, y, width, height, column, row, column_end, row_end) in zip(now.tolist(), table, strict=True):
+            numbers = [n * across + m for n in range(row, row_end) for m in range(column, column_end)]
+            yield index, _crop((x, y, width, height), [held[each] for each in numbers], level, pad)
+            for each in numbers:
+                left[each] -= 1
+                if not left[each]:
+                    del left[each], held[each]
+        done = until
 
 
-def _needs(corners: Ints, size: int, level: Level) -> tuple[Ints, Ints]:
-    """Every pair of a tile and a window that share pixels, sorted by tile, then by window."""
+def spans(windows: Ints, level: Level) -> tuple[Ints, Ints]:
+    """First column and row of tiles of each window (n, 2), and those behind its last; equal where it has none."""
     side = np.array([level.tile_width, level.tile_height])
     edge = np.array([level.width, level.height])
+    corners, ends = windows[:, :2], windows[:, :2] + windows[:, 2:]
     first = np.maximum(corners, 0) // side
-    end = -(-np.minimum(corners + size, edge) // side)
-    count = np.where((corners < edge) & (corners + size > 0), end - first, 0)
-    both = count.prod(axis=1)
-    windows = np.repeat(np.arange(len(corners)), both)
-    turn = np.arange(both.sum()) - np.repeat(np.cumsum(both) - both, both)
-    across = np.maximum(count[windows, 0], 1)
-    column = first[windows, 0] + turn % across
-    row = first[windows, 1] + turn // across
-    tiles = row * -(-level.width // level.tile_width) + column
-    order = np.argsort(tiles, kind="stable")
-    return tiles[order], windows[order]
+    end = -(-np.minimum(ends, edge) // side)
+    touches = ((corners < edge) & (ends > 0)).all(axis=1, keepdims=True)
+    return first, np.where(touches, end, first)
 
 
-def _needed(reader: Reader, tiles: Ints) -> Iterator[tuple[Tile, int, int]]:
-    """The tiles that are needed, each with where its windows begin and end in the sorted list of pairs."""
-    numbers, firsts = np.unique(tiles, return_index=True)
-    ends = [*firsts[1:].tolist(), len(tiles)][: len(firsts)]
-    wanted = iter(zip(numbers.tolist(), firsts.tolist(), ends, strict=True))
-    need = next(wanted, None)
-    if need is None:
-        return
-    for tile in reader.tiles(0):
-        if tile.index == need[0]:
-            yield tile, need[1], need[2]
-            need = next(wanted, None)
-            if need is None:
-                return
+def _users(first: Ints, end: Ints, level: Level) -> NDArray[np.int32]:
+    """How many windows touch each tile, in raster order: sums over the corners of their spans."""
+    across = -(-level.width // level.tile_width)
+    down = tile_count(level) // across
+    steps = np.zeros((down + 1, across + 1), dtype=np.int32)
+    for columns, rows, sign in ((first, first, 1), (end, end, 1), (first, end, -1), (end, first, -1)):
+        np.add.at(steps, (rows[:, 1], columns[:, 0]), sign)
+    counts: NDArray[np.int32] = steps.cumsum(axis=0, dtype=np.int32).cumsum(axis=1, dtype=np.int32)
+    return counts[:down, :across].ravel()
 
 
-def _paste(window: NDArray[np.uint8], x: int, y: int, tile: Tile, pixels: NDArray[np.uint8]) -> int:
-    """Copy what tile and window share; returns how many pixels that is."""
-    size: int = window.shape[0]
-    left, right = max(x, tile.x), min(x + size, tile.x + tile.width)
-    top, bottom = max(y, tile.y), min(y + size, tile.y + tile.height)
-    window[top - y : bottom - y, left - x : right - x] = pixels[
-        top - tile.y : bottom - tile.y, left - tile.x : right - tile.x
-    ]
-    return int((right - left) * (bottom - top))
+def _decoded(reader: Reader, number: int) -> _Held:
+    tile = reader.tile(0, number)
+    try:
+        return tile, reader.decode(tile)
+    except BadInput as problem:
+        return tile, problem
 
 
-def _blank(size: int, pad: tuple[int, int, int] | None) -> NDArray[np.uint8]:
+def _crop(window: tuple[int, int, int, int], tiles: list[_Held], level: Level, pad: Pad) -> Crop | BadInput:
+    """Put a window together from its tiles."""
+    x, y, width, height = window
+    inside = min(x, y, level.width - x - width, level.height - y - height) >= 0
+    pixels = _blank(width, height, None if inside else pad)
+    valid = absent = 0
+    for tile, decoded in tiles:
+        if isinstance(decoded, BadInput):
+            return decoded
+        left, top = max(x, tile.x), max(y, tile.y)
+        right, bottom = min(x + width, tile.x + tile.width), min(y + height, tile.y + tile.height)
+        pixels[top - y : bottom - y, left - x : right - x] = decoded[
+            top - tile.y : bottom - tile.y, left - tile.x : right - tile.x
+        ]
+        area = (right - left) * (bottom - top)
+        valid += area
+        absent += area if tile.absent else 0
+    return Crop(x, y, pixels, valid / (width * height), absent / (width * height))
+
+
+def _blank(width: int, height: int, pad: Pad | None) -> NDArray[np.uint8]:
     """A window filled with a colour, or with nothing yet where tiles will cover all of it."""
-    blank = np.empty((size, size, 3), dtype=np.uint8)
+    blank = np.empty((height, width, 3), dtype=np.uint8)
     if pad is not None:
         # Row by row: to repeat three bytes throughout takes longer than to decode the tile.
-        blank.reshape(size, 3 * size)[:] = np.tile(np.array(pad, dtype=np.uint8), size)
+        blank.reshape(height, 3 * width)[:] = np.tile(np.array(pad, dtype=np.uint8), width)
     return blank

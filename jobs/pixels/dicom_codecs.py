@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -20,14 +21,25 @@ from schemas.reasons import Reason
 _CODECS = {
     uid.ImplicitVRLittleEndian: ("none", False),
     uid.ExplicitVRLittleEndian: ("none", False),
+    uid.UID("1.2.840.10008.1.2.1.98"): ("none", False),
+    uid.RLELossless: ("rle", False),
     uid.JPEGBaseline8Bit: ("jpeg", True),
     uid.JPEGExtended12Bit: ("jpeg", True),
+    uid.JPEGLossless: ("jpeg-lossless", False),
+    uid.JPEGLosslessSV1: ("jpeg-lossless", False),
     uid.JPEGLSLossless: ("jpeg-ls", False),
     uid.JPEGLSNearLossless: ("jpeg-ls", True),
     uid.JPEG2000Lossless: ("jpeg2000", False),
     uid.JPEG2000: ("jpeg2000", True),
+    uid.HTJ2KLossless: ("htj2k", False),
+    uid.HTJ2KLosslessRPCL: ("htj2k", False),
+    uid.HTJ2K: ("htj2k", True),
+    uid.UID("1.2.840.10008.1.2.4.110"): ("jpeg-xl", False),
+    uid.UID("1.2.840.10008.1.2.4.111"): ("jpeg-xl", True),
+    uid.UID("1.2.840.10008.1.2.4.112"): ("jpeg-xl", True),
 }
 """Transfer syntax to the name of the codec and whether it loses information."""
+_GREY = frozenset({"MONOCHROME1", "MONOCHROME2"})
 _JPEG_COLOURS: dict[str, jpeg.Colour] = {
     "RGB": "RGB",
     "YBR_FULL": "YCBCR",
@@ -35,16 +47,25 @@ _JPEG_COLOURS: dict[str, jpeg.Colour] = {
     "MONOCHROME1": "GRAY",
     "MONOCHROME2": "GRAY",
 }
+_J2K_COLOURS = _GREY | {"RGB", "YBR_ICT", "YBR_RCT", "YBR_FULL"}
 _COLOURS = {
-    "none": {"RGB", "YBR_FULL", "MONOCHROME1", "MONOCHROME2"},
-    "jpeg": set(_JPEG_COLOURS),
-    "jpeg-ls": {"RGB", "YBR_FULL", "MONOCHROME1", "MONOCHROME2"},
-    "jpeg2000": {"RGB", "YBR_ICT", "YBR_RCT", "MONOCHROME1", "MONOCHROME2"},
+    "none": _GREY | {"RGB", "YBR_FULL"},
+    "rle": _GREY | {"RGB", "YBR_FULL"},
+    "jpeg": frozenset(_JPEG_COLOURS),
+    "jpeg-lossless": _GREY | {"RGB", "YBR_FULL"},
+    "jpeg-ls": _GREY | {"RGB", "YBR_FULL"},
+    "jpeg2000": _J2K_COLOURS,
+    "htj2k": _J2K_COLOURS,
+    # JPEG XL undoes its own colour transform, and that of a JPEG that it repacks.
+    "jpeg-xl": _GREY | {"RGB", "XYB", "YBR_FULL", "YBR_FULL_422"},
 }
 _DECODERS: dict[str, Callable[[bytes], NDArray[Any]]] = {
+    "jpeg-lossless": imagecodecs.ljpeg_decode,
     "jpeg-ls": imagecodecs.jpegls_decode,
-    # It also undoes the colour transform of YBR_ICT and YBR_RCT, which is a part of the codestream.
+    # It also undoes the multiple component transform, which is a part of the codestream.
     "jpeg2000": imagecodecs.jpeg2k_decode,
+    "htj2k": imagecodecs.jpeg2k_decode,
+    "jpeg-xl": imagecodecs.jpegxl_decode,
 }
 
 
@@ -69,29 +90,52 @@ class FrameDecoder:
         return self.rows * self.columns * self.samples * self.bits_allocated // 8
 
     def __call__(self, data: bytes) -> NDArray[np.uint8]:
-        """RGB (rows, columns, 3) of one frame; raises BadInput UNREADABLE."""
+        """RGB (rows, columns, 3) of one frame; raises BadInput UNREADABLE, TRUNCATED or TOO_LARGE."""
         if self.codec == "jpeg":
             pixels = jpeg.decode(data, _JPEG_COLOURS[self.photometric], evidence_first=True)
             return 255 - pixels if self.photometric == "MONOCHROME1" else pixels
         samples = self._native(data) if self.codec == "none" else self._decoded(data)
         pixels = to_rgb(samples, bits=self.bits_stored, white_is_zero=self.photometric == "MONOCHROME1")
-        return from_ycbcr(pixels) if self.photometric == "YBR_FULL" else pixels
+        return from_ycbcr(pixels) if self._is_ycbcr(data) else pixels
+
+    def _is_ycbcr(self, data: bytes) -> bool:
+        """Whether the decoded samples are YCbCr still: by the attribute, unless the stream says otherwise."""
+        if self.samples == 1 or not self.photometric.startswith("YBR") or self.codec == "jpeg-xl":
+            return False
+        if self.codec in ("jpeg2000", "htj2k"):
+            return not _has_component_transform(data)
+        return not (self.codec == "jpeg-lossless" and jpeg.header(data, any_bits=True).evidence == "RGB")
 
     def _native(self, data: bytes) -> NDArray[Any]:
         samples = np.frombuffer(data, dtype="<u2" if self.bits_allocated == 16 else "u1")
+        count = self.rows * self.columns * self.samples
+        if samples.size < count:
+            raise BadInput(Reason.TRUNCATED)
         if self.planes:
-            return np.moveaxis(samples.reshape(self.samples, self.rows, self.columns), 0, 2)
-        return samples.reshape(self.rows, self.columns, self.samples)
+            return np.moveaxis(samples[:count].reshape(self.samples, self.rows, self.columns), 0, 2)
+        return samples[:count].reshape(self.rows, self.columns, self.samples)
 
     def _decoded(self, data: bytes) -> NDArray[Any]:
         try:
+            if self.codec == "rle":
+                return self._rle(data)
+            if _stated_size(self.codec, data) not in (None, (self.columns, self.rows)):
+                raise BadInput(Reason.UNREADABLE)
             samples = np.asarray(_DECODERS[self.codec](data))
-        except (RuntimeError, ValueError):
+        except (RuntimeError, ValueError, MemoryError):
             raise BadInput(Reason.UNREADABLE) from None
         shape = samples.shape if samples.ndim == 3 else (*samples.shape, 1)
+        if shape == (self.samples, self.rows, self.columns) != (self.rows, self.columns, self.samples):
+            return np.moveaxis(samples, 0, 2)
         if shape != (self.rows, self.columns, self.samples):
             raise BadInput(Reason.UNREADABLE)
         return samples
+
+    def _rle(self, data: bytes) -> NDArray[Any]:
+        """Segments hold one byte of one sample each, most significant first (PS3.5 annex G)."""
+        kind = np.dtype("<u2" if self.bits_allocated == 16 else "u1")
+        samples = np.frombuffer(imagecodecs.dicomrle_decode(data, kind), kind)
+        return np.moveaxis(samples.reshape(self.samples, self.rows, self.columns), 0, 2)
 
 
 def frame_decoder(dataset: Dataset) -> FrameDecoder:
@@ -115,7 +159,7 @@ def frame_decoder(dataset: Dataset) -> FrameDecoder:
     )
     known = (
         decoder.photometric in _COLOURS.get(codec, ())
-        and decoder.samples == (1 if decoder.photometric.startswith("MONOCHROME") else 3)
+        and decoder.samples == (1 if decoder.photometric in _GREY else 3)
         and decoder.bits_allocated in (8, 16)
         and 8 <= decoder.bits_stored <= decoder.bits_allocated
         and not int(dataset.get("PixelRepresentation") or 0)
@@ -123,3 +167,21 @@ def frame_decoder(dataset: Dataset) -> FrameDecoder:
     if not known:
         raise BadInput(Reason.UNREADABLE)
     return decoder
+
+
+def _stated_size(codec: str, data: bytes) -> tuple[int, int] | None:
+    """Width and height that a stream states in its header, which must not be larger than its frame; None: unknown."""
+    if codec in ("jpeg-ls", "jpeg-lossless"):
+        found = jpeg.header(data, any_bits=True)
+        return found.width, found.height
+    place = data.find(b"\xff\x4f\xff\x51")
+    if codec in ("jpeg2000", "htj2k") and place >= 0 and len(data) >= place + 24:
+        right, bottom, left, top = struct.unpack_from(">4I", data, place + 8)
+        return right - left, bottom - top
+    return None
+
+
+def _has_component_transform(data: bytes) -> bool:
+    """Whether a JPEG 2000 codestream codes its colours by the RCT or ICT (ISO/IEC 15444-1 A.6.1, SGcod)."""
+    place = data.find(b"\xff\x52")
+    return 0 <= place < len(data) - 8 and data[place + 8] == 1

@@ -1,4 +1,4 @@
-"""A smear field in one picture: JPEG, PNG or BMP, read by Pillow as one level of one tile."""
+"""A smear field in one picture: JPEG, PNG, BMP or a plain TIFF, read by Pillow as one level of one tile."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from jobs.errors import BadInput
-from jobs.pixels.reader import PIXELS_MOST, Level, Mpp, ScanInfo, Tile, grid
+from jobs.pixels.reader import PIXELS_MOST, Level, Mpp, ScanInfo, Tile, grid, grid_tile
 from jobs.pixels.rgb import on_white, to_rgb
 from schemas.reasons import Reason
 
-_FORMATS = ("JPEG", "PNG", "BMP")
+_FORMATS = ("JPEG", "PNG", "BMP", "TIFF")
 _TURNED = frozenset({5, 6, 7, 8})
 """EXIF orientations that swap width and height."""
 
@@ -34,22 +34,25 @@ class FieldReader:
         """Read the header.
 
         Raises:
-            BadInput: UNREADABLE, also for a picture of more than `PIXELS_MOST`; TRUNCATED.
+            BadInput: UNREADABLE; TOO_LARGE for a picture of more than `PIXELS_MOST`; TRUNCATED.
         """
         self._file = file
         with self._opened() as picture:
             width, height = picture.size
             exif = picture.getexif()
-            if exif.get(ExifTags.Base.Orientation) in _TURNED:
+            turn = exif.get(ExifTags.Base.Orientation, 1)
+            # Of a TIFF, Pillow gives the size as it is shown.
+            if turn in _TURNED and picture.format != "TIFF":
                 width, height = height, width
             codec = str(picture.format).lower()
             profile = picture.info.get("icc_profile")
             self.info = ScanInfo(
                 codec=codec,
-                lossy=codec == "jpeg",
+                lossy=codec in ("jpeg", "mpo"),
                 vendor=_text(exif.get(ExifTags.Base.Make)),
                 model=_text(exif.get(ExifTags.Base.Model)),
                 icc_profile=profile if isinstance(profile, bytes) else None,
+                notes=tuple(_notes(picture, turn)),
             )
         self.size = (width, height)
         self.levels = (Level(width, height, 1.0, width, height),)
@@ -57,6 +60,10 @@ class FieldReader:
     def tiles(self, level: int) -> Iterator[Tile]:
         """The one tile."""
         return grid(level, self.levels[level])
+
+    def tile(self, level: int, index: int) -> Tile:
+        """The one tile."""
+        return grid_tile(level, self.levels[level], index)
 
     def decode(self, tile: Tile) -> NDArray[np.uint8]:
         """The whole picture."""
@@ -76,6 +83,8 @@ class FieldReader:
                 warnings.simplefilter("ignore")
                 picture = Image.open(self._file, formats=_FORMATS)
                 if picture.width * picture.height > PIXELS_MOST:
+                    raise BadInput(Reason.TOO_LARGE)
+                if min(picture.size) < 1:
                     raise BadInput(Reason.UNREADABLE)
                 yield picture
         except UnidentifiedImageError:
@@ -83,18 +92,29 @@ class FieldReader:
         except OSError as problem:
             cut = "truncated" in str(problem)
             raise BadInput(Reason.TRUNCATED if cut else Reason.UNREADABLE) from None
-        except (Image.DecompressionBombError, ValueError, SyntaxError, EOFError, LookupError, TypeError):
+        except Image.DecompressionBombError:
+            raise BadInput(Reason.TOO_LARGE) from None
+        except (ValueError, SyntaxError, EOFError, LookupError, TypeError):
             raise BadInput(Reason.UNREADABLE) from None
 
 
 def _rgb(picture: Image.Image) -> NDArray[np.uint8]:
     if picture.mode.startswith("I;16"):
         return to_rgb(np.asarray(picture).astype(np.uint16))
-    if picture.mode in ("I", "F"):
+    if picture.mode in ("I", "F", "LAB", "HSV"):
         raise BadInput(Reason.UNREADABLE)
     if picture.has_transparency_data:
         return on_white(picture)
     return np.asarray(picture.convert("RGB"))
+
+
+def _notes(picture: Image.Image, turn: object) -> Iterator[str]:
+    if turn != 1:
+        yield "turned as EXIF says"
+    if picture.mode.startswith("I;16"):
+        yield "16 bits to 8: the high ones"
+    if picture.has_transparency_data:
+        yield "transparency is laid on white"
 
 
 def _text(value: object) -> str | None:

@@ -8,6 +8,7 @@ from typing import BinaryIO, Protocol
 import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.encaps import parse_basic_offsets, parse_fragments
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from jobs.errors import BadInput
 from jobs.pixels.source import length, read_at
@@ -39,14 +40,15 @@ def locate(file: BinaryIO, dataset: Dataset, count: int, frame_bytes: int) -> Fr
         BadInput: TRUNCATED, where the last frame is not there whole; UNREADABLE.
     """
     syntax = dataset.file_meta.TransferSyntaxUID
+    native = syntax in (ImplicitVRLittleEndian, ExplicitVRLittleEndian)
     start = file.tell()
     head = file.read(12)
     if len(head) < 12:
         raise BadInput(Reason.TRUNCATED)
     if head[:4] != _PIXEL_DATA:
         raise BadInput(Reason.UNREADABLE)
-    if not syntax.is_compressed:
-        return NativeFrames(file, start + (8 if syntax.is_implicit_VR else 12), count, frame_bytes)
+    if native:
+        return NativeFrames(file, start + (8 if syntax == ImplicitVRLittleEndian else 12), count, frame_bytes)
     file.seek(start + 12)
     try:
         return EncapsulatedFrames(file, _starts(file, dataset, count))
@@ -72,24 +74,45 @@ class EncapsulatedFrames:
     """Compressed frames, each in one fragment or more."""
 
     def __init__(self, file: BinaryIO, starts: list[int]) -> None:
-        self._file, self._starts = file, starts
+        self._file, self._starts, self._length = file, starts, length(file)
+        if starts[-1] > self._length:
+            raise BadInput(Reason.TRUNCATED)
         self.read(len(starts) - 1)
 
     def read(self, number: int) -> bytes:
         """The bytes of a frame; its fragments end where the next frame starts, or the sequence does."""
         place = self._starts[number]
-        end = self._starts[number + 1] if number + 1 < len(self._starts) else None
+        if number + 1 == len(self._starts):
+            return self._last(place)
+        data = read_at(self._file, place, self._starts[number + 1] - place)
+        # Nearly always one fragment: the whole range is read at once.
+        if data[:4] == _ITEM and int.from_bytes(data[4:8], "little") == len(data) - 8:
+            return data[8:]
+        return _joined(data)
+
+    def _last(self, place: int) -> bytes:
         fragments = []
-        while place != end:
-            head = read_at(self._file, place, 8)
-            if head[:4] != _ITEM:
-                break
+        while (head := read_at(self._file, place, 8))[:4] == _ITEM:
             (size,) = struct.unpack("<I", head[4:])
+            if place + 8 + size > self._length:
+                raise BadInput(Reason.TRUNCATED)
             fragments.append(read_at(self._file, place + 8, size))
             place += 8 + size
         if not fragments:
             raise BadInput(Reason.UNREADABLE)
-        return fragments[0] if len(fragments) == 1 else b"".join(fragments)
+        return b"".join(fragments)
+
+
+def _joined(data: bytes) -> bytes:
+    """The contents of items that lie one behind the other."""
+    place, fragments = 0, []
+    while place + 8 <= len(data) and data[place : place + 4] == _ITEM:
+        (size,) = struct.unpack_from("<I", data, place + 4)
+        fragments.append(data[place + 8 : place + 8 + size])
+        place += 8 + size
+    if place != len(data) or not fragments:
+        raise BadInput(Reason.UNREADABLE)
+    return b"".join(fragments)
 
 
 def _starts(file: BinaryIO, dataset: Dataset, count: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""Baseline and progressive JPEG (ITU-T T.81) of 8 bits, exactly as libjpeg-turbo decodes without shortcuts.
+"""Baseline and progressive JPEG (ITU-T T.81) of 8 or 12 bits, exactly as libjpeg-turbo decodes without shortcuts.
 
 Its fast DCT and fast upsampling change pixels by up to 62 grey levels, so neither is used.
 """
@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 
 from jobs.errors import BadInput
 from jobs.pixels.reader import PIXELS_MOST
+from jobs.pixels.rgb import to_rgb
 from schemas.reasons import Reason
 
 Colour = Literal["RGB", "YCBCR", "GRAY"]
-_SOF = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF})
+_SOF = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF, 0xF7})
+"""Frame headers; the last is that of JPEG-LS (ITU-T T.87 C.1.1)."""
 _STANDALONE = frozenset({0x01, *range(0xD0, 0xD8)})
 
 
@@ -30,15 +32,17 @@ class Header:
     width: int
     height: int
     components: int
+    bits: int
     evidence: Colour | None
     """Colours that APP14, JFIF or component ids state; None where all are silent."""
 
 
-def header(data: bytes) -> Header:
+def header(data: bytes, *, any_bits: bool = False) -> Header:
     """Read the markers up to the frame header.
 
     Raises:
-        BadInput: UNREADABLE, also for a frame of more than `PIXELS_MOST`.
+        BadInput: UNREADABLE, also for other depths than 8 and 12 unless `any_bits`; TOO_LARGE for a frame of more
+            than `PIXELS_MOST`.
     """
     jfif, adobe, place = False, None, 2
     try:
@@ -53,7 +57,7 @@ def header(data: bytes) -> Header:
                 continue
             (length,) = struct.unpack_from(">H", data, place + 2)
             if marker in _SOF:
-                return _frame(data, place + 4, jfif, adobe)
+                return _frame(data, place + 4, jfif, adobe, any_bits)
             if marker == 0xE0 and data[place + 4 : place + 9] == b"JFIF\0":
                 jfif = True
             elif marker == 0xEE and data[place + 4 : place + 9] == b"Adobe" and length >= 14:
@@ -63,20 +67,22 @@ def header(data: bytes) -> Header:
         raise BadInput(Reason.UNREADABLE) from None
 
 
-def _frame(data: bytes, place: int, jfif: bool, adobe: int | None) -> Header:
+def _frame(data: bytes, place: int, jfif: bool, adobe: int | None, any_bits: bool) -> Header:
     """The frame header: precision, height, width, components with their ids."""
     bits, height, width, components = struct.unpack_from(">BHHB", data, place)
-    if bits != 8 or not 0 < height * width <= PIXELS_MOST or components not in (1, 3):
+    if height * width > PIXELS_MOST:
+        raise BadInput(Reason.TOO_LARGE)
+    if not (any_bits or bits in (8, 12)) or not height * width or components not in (1, 3):
         raise BadInput(Reason.UNREADABLE)
     if components == 1:
-        return Header(width, height, 1, "GRAY")
+        return Header(width, height, 1, bits, "GRAY")
     ids = bytes(data[place + 6 + 3 * n] for n in range(3))
     evidence: Colour | None = None
     if jfif or (adobe is not None and adobe > 0):
         evidence = "YCBCR"
     elif adobe == 0 or ids == b"RGB":
         evidence = "RGB"
-    return Header(width, height, 3, evidence)
+    return Header(width, height, 3, bits, evidence)
 
 
 def decode(data: bytes, colour: Colour, *, evidence_first: bool) -> NDArray[np.uint8]:
@@ -90,7 +96,7 @@ def decode(data: bytes, colour: Colour, *, evidence_first: bool) -> NDArray[np.u
             are right, for the encoder itself wrote them.
 
     Raises:
-        BadInput: UNREADABLE for a broken stream or another kind of JPEG.
+        BadInput: UNREADABLE for a broken stream or another kind of JPEG; TOO_LARGE.
     """
     found = header(data)
     if colour == "GRAY" and found.components != 1:
@@ -99,6 +105,8 @@ def decode(data: bytes, colour: Colour, *, evidence_first: bool) -> NDArray[np.u
     # libjpeg takes three components without any evidence for YCbCr.
     by_itself = found.evidence or "YCBCR"
     try:
+        if found.bits != 8:
+            return to_rgb(np.asarray(imagecodecs.jpeg8_decode(data)), bits=found.bits)
         if found.components == 1 or space == by_itself:
             return np.asarray(simplejpeg.decode_jpeg(data, "RGB", fastdct=False, fastupsample=False))
         return np.asarray(imagecodecs.jpeg8_decode(data, colorspace=space, outcolorspace="RGB"))

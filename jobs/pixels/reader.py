@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 PIXELS_MOST = 89_478_485
 """A tile of more pixels is refused as a decompression bomb: it is a quarter of a GiB, and Pillow's limit."""
+TILES_MOST = 1 << 24
+"""A level of more tiles is refused: 16.7 million tiles of 256 px are a square of a million pixels."""
 MPP_LEAST, MPP_MOST = 0.02, 20.0
 """µm per pixel that a microscope can have; outside lie printers' defaults (72 dpi is 353) and wrong units."""
 
@@ -40,7 +42,7 @@ class Tile:
     width: int
     height: int
     absent: bool = False
-    """The file holds no pixels for it; it decodes to white."""
+    """The file holds no pixels for it; it decodes to the scan's background."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,10 @@ class ScanInfo:
     optical_path: str | None = None
     focal_plane: float | None = None
     """Offset of the focal plane in µm."""
+    background: tuple[int, int, int] = (255, 255, 255)
+    """Colour (red, green, blue) of absent tiles: what the file declares, else white."""
+    notes: tuple[str, ...] = ()
+    """What was chosen or changed on the way to RGB of 8 bits, a sentence each; empty where nothing was."""
 
 
 class Reader(Protocol):
@@ -96,22 +102,33 @@ class Reader(Protocol):
     def tiles(self, level: int) -> Iterator[Tile]:
         """All tiles of a level, row by row."""
 
+    def tile(self, level: int, index: int) -> Tile:
+        """One tile of a level."""
+
     def decode(self, tile: Tile) -> NDArray[np.uint8]:
         """Pixels (height, width, 3) of the tile in RGB, clipped at the image's edge.
 
         Raises:
-            BadInput: TRUNCATED or UNREADABLE.
+            BadInput: TRUNCATED, UNREADABLE or TOO_LARGE.
         """
 
 
 def grid(number: int, level: Level) -> Iterator[Tile]:
     """The tiles of a level that is covered by a regular grid from its upper left corner, row by row."""
-    index = 0
-    for y in range(0, level.height, level.tile_height):
-        height = min(level.tile_height, level.height - y)
-        for x in range(0, level.width, level.tile_width):
-            yield Tile(number, index, x, y, min(level.tile_width, level.width - x), height)
-            index += 1
+    return (grid_tile(number, level, index) for index in range(tile_count(level)))
+
+
+def tile_count(level: Level) -> int:
+    """How many tiles cover a level."""
+    return -(-level.width // level.tile_width) * -(-level.height // level.tile_height)
+
+
+def grid_tile(number: int, level: Level, index: int, *, absent: bool = False) -> Tile:
+    """A tile of such a grid."""
+    row, column = divmod(index, -(-level.width // level.tile_width))
+    x, y = column * level.tile_width, row * level.tile_height
+    width, height = min(level.tile_width, level.width - x), min(level.tile_height, level.height - y)
+    return Tile(number, index, x, y, width, height, absent)
 
 
 def plausible_mpp(x: float | None, y: float | None, source: str) -> tuple[Mpp | None, str | None]:

@@ -1,8 +1,7 @@
-"""TIFF slides: Aperio SVS and generic pyramids, in tiles or strips."""
+"""TIFF slides: Aperio SVS, OME-TIFF and generic pyramids, in tiles or strips."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
@@ -10,20 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobs.errors import BadInput
-from jobs.pixels import jpeg
-from jobs.pixels.reader import Level, Mpp, ScanInfo, Tile, grid, plausible_mpp
+from jobs.pixels import jpeg, tiff_pages
+from jobs.pixels.reader import Level, ScanInfo, Tile, grid_tile, tile_count
 from jobs.pixels.rgb import to_rgb
 from jobs.pixels.source import length, read_at
-from jobs.pixels.tiff_pages import JPEG, JPEG_COLOURS, WHITE_IS_ZERO, check_length, pages, pyramid, tile_size
+from jobs.pixels.tiff_facts import aperio, magnification, mpp, tag, text
+from jobs.pixels.tiff_pages import JPEG, JPEG_COLOURS, PALETTE, WHITE_IS_ZERO, check_length, pages, pyramid
 from schemas.reasons import Reason
 
 _LOSSY = frozenset({6, JPEG, 33003, 33005, 33007, 34892, 50001})
 """Compressions (tag 259) that lose information; some of them can also be told not to."""
-_MICROMETRES = {2: 25_400.0, 3: 10_000.0}
-"""µm in a ResolutionUnit (tag 296): inch or centimetre."""
-_NDPI_LENS = 65421
-_OME_NUMBERS = re.compile(r'(PhysicalSize[XY](?:Unit)?|NominalMagnification)="([^"]*)"')
-_OME_MICROMETRE = frozenset({"µm", "μm", "&#181;m"})
 
 
 class TiffReader:
@@ -36,7 +31,8 @@ class TiffReader:
         """Read the page directories.
 
         Raises:
-            BadInput: UNREADABLE for what is not an 8-bit or 16-bit RGB, YCbCr or grey image; TRUNCATED.
+            BadInput: UNREADABLE for what is not an 8-bit or 16-bit RGB, YCbCr, palette or grey image; TRUNCATED;
+                TOO_LARGE.
         """
         self._file = file
         found = pages(file)
@@ -46,116 +42,92 @@ class TiffReader:
         self.levels = tuple(_level(page, width) for page in self._pages)
         self.size = (self.levels[0].width, self.levels[0].height)
         page = self._pages[0]
-        aperio = _aperio(page)
-        ome = _ome(page)
-        self.mpp, self.mpp_missing = _mpp(page, aperio, ome)
+        self.turned = not page.is_tiled and tag(page, 274) not in (None, 1)
+        """Whether the Orientation tag of a picture in strips asks for a turn, which is not done here."""
+        facts = aperio(page)
+        self.mpp, self.mpp_missing = mpp(page, facts)
         self.info = ScanInfo(
             codec=str(getattr(page.compression, "name", page.compression)).lower(),
             lossy=int(page.compression) in _LOSSY,
-            objective=_number(aperio.get("AppMag") or ome.get("NominalMagnification")) or _lens(page),
-            vendor="Aperio" if aperio else _tag_text(page, 271),
-            model=_tag_text(page, 272),
-            icc_profile=_tag(page, 34675),
+            objective=magnification(page, facts),
+            vendor="Aperio" if facts else text(page, 271),
+            model=text(page, 272),
+            icc_profile=tag(page, 34675),
+            notes=tuple(_notes(page)),
         )
 
     def tiles(self, level: int) -> Iterator[Tile]:
         """All tiles of a level, row by row; those without bytes are marked as absent."""
-        counts = self._pages[level].databytecounts
-        for tile in grid(level, self.levels[level]):
-            if counts[tile.index]:
-                yield tile
-            else:
-                yield Tile(level, tile.index, tile.x, tile.y, tile.width, tile.height, absent=True)
+        return (self.tile(level, index) for index in range(tile_count(self.levels[level])))
+
+    def tile(self, level: int, index: int) -> Tile:
+        """One tile; absent where the file gives it no bytes."""
+        absent = self._pages[level].databytecounts[index] == 0
+        return grid_tile(level, self.levels[level], index, absent=absent)
 
     def decode(self, tile: Tile) -> NDArray[np.uint8]:
         """Pixels of a tile."""
         page = self._pages[tile.level]
         count = page.databytecounts[tile.index]
         if count == 0:
-            return np.full((tile.height, tile.width, 3), 255, dtype=np.uint8)
-        data = read_at(self._file, page.dataoffsets[tile.index], count)
+            return np.full((tile.height, tile.width, 3), self.info.background, dtype=np.uint8)
         if page.compression == JPEG:
-            whole = jpeg.with_tables(data, page.jpegtables)
-            pixels = jpeg.decode(whole, JPEG_COLOURS[page.photometric], evidence_first=False)
+            data = read_at(self._file, page.dataoffsets[tile.index], count)
+            pixels = jpeg.decode(
+                jpeg.with_tables(data, page.jpegtables), JPEG_COLOURS[page.photometric], evidence_first=False
+            )
         else:
-            pixels = _decode_other(page, data, tile.index)
+            pixels = self._decode_other(page, tile.index, tile_count(self.levels[tile.level]))
         if pixels.shape[0] < tile.height or pixels.shape[1] < tile.width:
             raise BadInput(Reason.UNREADABLE)
         return pixels[: tile.height, : tile.width]
 
+    def _decode_other(self, page: Any, index: int, tiles: int) -> NDArray[np.uint8]:
+        """A tile of any codec but JPEG, by tifffile; planes that lie one behind the other are put together."""
+        if page.planarconfig == 2:
+            planes = [self._samples(page, index + plane * tiles) for plane in range(page.samplesperpixel)]
+            if len({plane.shape for plane in planes}) > 1:
+                raise BadInput(Reason.UNREADABLE)
+            samples = np.concatenate(planes, axis=2)
+        else:
+            samples = self._samples(page, index)
+        if page.photometric == PALETTE:
+            return _from_palette(page, samples)
+        kind, colours = tiff_pages.alpha(page), tiff_pages.colours(page)
+        kept = samples[..., : colours + (kind != "none")]
+        return to_rgb(kept, white_is_zero=page.photometric == WHITE_IS_ZERO, premultiplied=kind == "premultiplied")
+
+    def _samples(self, page: Any, index: int) -> NDArray[Any]:
+        """Samples (height, width, n) of one tile or plane."""
+        data = read_at(self._file, page.dataoffsets[index], page.databytecounts[index])
+        try:
+            samples = page.decode(data, index)[0]
+        except Exception:  # each codec has its own errors
+            raise BadInput(Reason.UNREADABLE) from None
+        if samples is None:
+            raise BadInput(Reason.UNREADABLE)
+        return np.asarray(samples[0])
+
 
 def _level(page: Any, full_width: int) -> Level:
-    width, height = tile_size(page)
+    width, height = tiff_pages.tile_size(page)
     return Level(page.imagewidth, page.imagelength, full_width / page.imagewidth, width, height)
 
 
-def _decode_other(page: Any, data: bytes, index: int) -> NDArray[np.uint8]:
-    """A tile of any codec but JPEG, by tifffile."""
-    try:
-        samples = page.decode(data, index)[0]
-    except Exception:  # each codec has its own errors
-        raise BadInput(Reason.UNREADABLE) from None
-    if samples is None:
+def _from_palette(page: Any, samples: NDArray[Any]) -> NDArray[np.uint8]:
+    """Colours of 16 bits by index (tag 320): their high bytes."""
+    table = page.colormap
+    if table is None or np.shape(table)[0] != 3 or samples.max(initial=0) >= np.shape(table)[1]:
         raise BadInput(Reason.UNREADABLE)
-    return to_rgb(samples[0], white_is_zero=page.photometric == WHITE_IS_ZERO)
+    shown: NDArray[np.uint8] = (np.asarray(table).T[samples[..., 0]] >> 8).astype(np.uint8)
+    return shown
 
 
-def _aperio(page: Any) -> dict[str, str]:
-    """What Aperio writes into ImageDescription: `key = value` between bars; empty for other makers."""
-    text = str(page.description or "")
-    if not text.startswith("Aperio"):
-        return {}
-    parts = (part.split("=", 1) for part in text.split("|")[1:] if "=" in part)
-    return {"": "Aperio"} | {key.strip(): value.strip() for key, value in parts}
-
-
-def _ome(page: Any) -> dict[str, str]:
-    """Size of a pixel in µm and magnification, which OME-XML states of the first image; empty for other makers."""
-    text = str(page.description or "")
-    if not text.endswith("OME>"):
-        return {}
-    found = dict(reversed(_OME_NUMBERS.findall(text)))
-    return {name: value for name, value in found.items() if found.get(f"{name}Unit", "µm") in _OME_MICROMETRE}
-
-
-def _lens(page: Any) -> float | None:
-    """The magnification of Hamamatsu's objective."""
-    lens = _tag(page, _NDPI_LENS)
-    return float(lens) if isinstance(lens, (int, float)) and lens > 0 else None
-
-
-def _mpp(page: Any, aperio: dict[str, str], ome: dict[str, str]) -> tuple[Mpp | None, str | None]:
-    stated = _number(aperio.get("MPP"))
-    if stated is not None:
-        return plausible_mpp(stated, stated, "Aperio MPP")
-    wide, high = _number(ome.get("PhysicalSizeX")), _number(ome.get("PhysicalSizeY"))
-    if wide and high:
-        return plausible_mpp(wide, high, "OME PhysicalSize")
-    unit = _MICROMETRES.get(int(_tag(page, 296) or 2))
-    across, down = _ratio(_tag(page, 282)), _ratio(_tag(page, 283))
-    if unit is None or not across or not down:
-        return plausible_mpp(None, None, "")
-    return plausible_mpp(unit / across, unit / down, "TIFF resolution")
-
-
-def _ratio(value: Any) -> float | None:
-    """A TIFF rational as a number."""
-    if isinstance(value, tuple) and len(value) == 2:
-        return value[0] / value[1] if value[1] else None
-    return float(value) if value else None
-
-
-def _tag(page: Any, code: int) -> Any:
-    tag = page.tags.get(code)
-    return None if tag is None else tag.value
-
-
-def _tag_text(page: Any, code: int) -> str | None:
-    return str(_tag(page, code) or "").strip("\0 ") or None
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        return float(text) if text else None
-    except ValueError:
-        return None
+def _notes(page: Any) -> Iterator[str]:
+    if page.bitspersample > 8:
+        yield f"{page.bitspersample} bits to 8: the high ones"
+    if page.photometric != PALETTE and tiff_pages.alpha(page) != "none":
+        yield "transparency is laid on white"
+    absent = sum(count == 0 for count in page.databytecounts)
+    if absent:
+        yield f"{absent} of {len(page.databytecounts)} tiles are absent; they take the background"

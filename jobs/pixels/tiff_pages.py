@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from typing import Any, BinaryIO, Literal
 
 import numpy as np
@@ -10,21 +9,28 @@ import tifffile
 
 from jobs.errors import BadInput
 from jobs.pixels import jpeg
-from jobs.pixels.reader import PIXELS_MOST
+from jobs.pixels.reader import PIXELS_MOST, TILES_MOST
 from jobs.pixels.source import length, read_at
 from schemas.reasons import Reason
 
 JPEG = 7
-WHITE_IS_ZERO = 0
+WHITE_IS_ZERO, PALETTE = 0, 3
 JPEG_COLOURS: dict[int, jpeg.Colour] = {1: "GRAY", 2: "RGB", 6: "YCBCR"}
 """Photometric interpretation (tag 262) to what the components of a JPEG are."""
 _YCBCR = 6
-_PHOTOMETRICS = frozenset({WHITE_IS_ZERO, *JPEG_COLOURS})
+_COLOURS = {WHITE_IS_ZERO: 1, 1: 1, 2: 3, PALETTE: 1, _YCBCR: 3}
+"""Photometric interpretation to the number of samples that carry it; more are alpha or other extra samples."""
 _APERIO_J2K_YCBCR = 33003
+_FOREIGN = ("is_ndpi", "is_scn", "is_bif", "is_philips")
+"""Flags of tifffile for slides whose tiles lie by other rules than those of TIFF: OpenSlide knows them."""
 
 
 def pages(file: BinaryIO) -> list[Any]:
-    """All pages of the file, and the reduced ones below its first."""
+    """All pages of the file, and the reduced ones below its first.
+
+    Raises:
+        BadInput: TRUNCATED or UNREADABLE.
+    """
     file.seek(0)
     try:
         tif = tifffile.TiffFile(file)
@@ -33,7 +39,9 @@ def pages(file: BinaryIO) -> list[Any]:
         if not found or _pointer(file, tif.pages.next_page_offset):
             raise BadInput(Reason.TRUNCATED)
         return found[:1] + list(found[0].pages or []) + found[1:]
-    except (tifffile.TiffFileError, ValueError, struct.error, LookupError, TypeError, OSError):
+    except BadInput:
+        raise
+    except Exception:  # broken tags fail anywhere in the parser
         cut = _pointer(file, 8 if _is_big(file) else 4) >= length(file)
         raise BadInput(Reason.TRUNCATED if cut else Reason.UNREADABLE) from None
 
@@ -50,14 +58,19 @@ def _pointer(file: BinaryIO, place: int) -> int:
 
 
 def pyramid(pages: list[Any]) -> list[Any]:
-    """The first page, and the tiled ones that are the same picture in less pixels."""
+    """The first page, and the tiled ones that are the same picture in less pixels and can be shown."""
     first = pages[0]
-    _check(first)
+    if any(getattr(first, flag) for flag in _FOREIGN):
+        raise BadInput(Reason.UNREADABLE)
+    check(first)
     found = [first]
     for page in pages[1:]:
         smaller = page.imagewidth < found[-1].imagewidth and page.imagelength < found[-1].imagelength
         if page.is_tiled and smaller and min(page.imagewidth, page.imagelength) > 0 and _same_picture(first, page):
-            _check(page)
+            try:
+                check(page)
+            except BadInput:
+                continue
             found.append(page)
     return found
 
@@ -69,29 +82,32 @@ def _same_picture(first: Any, page: Any) -> bool:
     return bool(abs(across / down - 1) <= 0.01 + rounding)
 
 
-def _check(page: Any) -> None:
-    """Refuse what cannot be shown as RGB, and sizes that no honest file has."""
+def check(page: Any) -> None:
+    """Refuse what cannot be shown as RGB, and sizes that no honest file has.
+
+    Raises:
+        BadInput: UNREADABLE or TOO_LARGE.
+    """
     width, height = tile_size(page)
-    samples = page.samplesperpixel
-    fits = (
-        page.imagewidth > 0
-        and page.imagelength > 0
-        and 0 < width * height <= PIXELS_MOST
-        and page.imagedepth == 1
-        and (page.planarconfig == 1 or samples == 1)
-        and page.bitspersample in (8, 16)
-        and page.photometric in _PHOTOMETRICS
-        and page.compression != _APERIO_J2K_YCBCR
-        and (page.photometric != _YCBCR or page.compression == JPEG)
-    )
-    if page.compression == JPEG:
-        expected = 1 if JPEG_COLOURS.get(page.photometric) == "GRAY" else 3
-        fits = fits and page.photometric in JPEG_COLOURS and page.bitspersample == 8 and samples == expected
-    if not fits:
+    if min(page.imagewidth, page.imagelength, width, height) < 1:
         raise BadInput(Reason.UNREADABLE)
     tiles = -(-page.imagewidth // width) * -(-page.imagelength // height)
-    if len(page.dataoffsets) < tiles or len(page.databytecounts) < tiles:
+    if width * height > PIXELS_MOST or tiles > TILES_MOST:
+        raise BadInput(Reason.TOO_LARGE)
+    planes = page.samplesperpixel if page.planarconfig == 2 else 1
+    if not _is_shown(page) or min(len(page.dataoffsets), len(page.databytecounts)) < tiles * planes:
         raise BadInput(Reason.UNREADABLE)
+
+
+def _is_shown(page: Any) -> bool:
+    """Whether samples, depth and codec are of those that `TiffReader` turns into RGB."""
+    colours = _COLOURS.get(page.photometric, 0)
+    if page.compression == JPEG:
+        known = page.photometric in JPEG_COLOURS and page.bitspersample == 8 and page.planarconfig == 1
+        return known and page.samplesperpixel == colours
+    known = page.compression != _APERIO_J2K_YCBCR and page.photometric != _YCBCR and page.sampleformat in (None, 0, 1)
+    depth = page.bitspersample in (8, 16) and (page.photometric != PALETTE or page.samplesperpixel == 1)
+    return bool(known and depth and page.imagedepth == 1 and 1 <= colours <= page.samplesperpixel)
 
 
 def tile_size(page: Any) -> tuple[int, int]:
@@ -99,6 +115,20 @@ def tile_size(page: Any) -> tuple[int, int]:
     if page.is_tiled:
         return page.tilewidth, page.tilelength
     return page.imagewidth, min(page.rowsperstrip, page.imagelength)
+
+
+def alpha(page: Any) -> str:
+    """What the first extra sample is (tag 338): `none`, `premultiplied` or `straight`; without the tag straight."""
+    extra = page.samplesperpixel - _COLOURS[page.photometric]
+    if extra < 1:
+        return "none"
+    stated = tuple(int(each) for each in page.extrasamples or ())
+    return {0: "none", 1: "premultiplied"}.get(stated[0] if stated else 2, "straight")
+
+
+def colours(page: Any) -> int:
+    """How many samples of a pixel carry its colour."""
+    return _COLOURS[page.photometric]
 
 
 def check_length(pages: list[Any], size: int) -> None:

@@ -9,19 +9,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import highdicom
+import imagecodecs
 import numpy as np
 import openslide
 import pytest
 import tifffile
+import wsidicom
 from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate, encapsulate_extended
+from pydicom.pixels.encoders import RLELosslessEncoder
 from pydicom.uid import (
     UID,
     ExplicitVRLittleEndian,
+    HTJ2KLossless,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    RLELossless,
     generate_uid,
 )
 
@@ -84,6 +91,9 @@ def slide_dataset(pixels: np.ndarray, side: int, syntax: UID, photometric: str) 
     dataset.LossyImageCompression = "01" if syntax == JPEGBaseline8Bit else "00"
     dataset.TotalPixelMatrixFocalPlanes = dataset.NumberOfOpticalPaths = 1
     dataset.ImageOrientationSlide = [0, -1, 0, -1, 0, 0]
+    dataset.ImagedVolumeWidth, dataset.ImagedVolumeHeight = pixels.shape[1] * 0.00026, pixels.shape[0] * 0.00025
+    dataset.ImagedVolumeDepth, dataset.FocusMethod, dataset.ExtendedDepthOfField = 0.001, "AUTO", "NO"
+    dataset.BurnedInAnnotation = "NO"
     origin = Dataset()
     origin.XOffsetInSlideCoordinateSystem = origin.YOffsetInSlideCoordinateSystem = "0"
     dataset.TotalPixelMatrixOriginSequence = [origin]
@@ -176,6 +186,13 @@ def by_highdicom(path: Path) -> np.ndarray:
     return image.get_total_pixel_matrix(apply_icc_profile=False, dtype=np.int64).astype(np.uint8)
 
 
+def by_wsidicom(folder: Path, **which) -> np.ndarray:
+    """Level 0 of a folder as wsidicom reads it."""
+    with wsidicom.WsiDicom.open(folder) as slide:
+        size = slide.size
+        return np.asarray(slide.read_region((0, 0), 0, (size.width, size.height), **which))
+
+
 def by_pillow(path: Path) -> np.ndarray:
     """A picture as Pillow reads it."""
     with Image.open(path) as image:
@@ -238,6 +255,139 @@ def _jpeg2000(pixels: np.ndarray) -> bytes:
     target = io.BytesIO()
     Image.fromarray(pixels).save(target, "JPEG2000", no_jp2=True, irreversible=False, mct=1)
     return target.getvalue()
+
+
+def _lossless(folder: Path, **options) -> Scan:
+    """A slide whose pixels are known, because nothing is lost."""
+    path = write_slide(folder / "a.dcm", picture(), photometric="RGB", **options)
+    return Scan([path], picture, 1, DICOM_MPP, DICOM_FACTS | {"lossy": False})
+
+
+def _rle(tile: np.ndarray) -> bytes:
+    rows, columns, samples = tile.shape
+    facts = {"rows": rows, "columns": columns, "samples_per_pixel": samples, "photometric_interpretation": "RGB"}
+    depth = {"bits_allocated": 8, "bits_stored": 8, "pixel_representation": 0, "number_of_frames": 1}
+    return RLELosslessEncoder.encode(tile.tobytes(), planar_configuration=0, **facts, **depth)
+
+
+def sparse(missing: Sequence[int] = (), side: int = 32) -> Callable[[Dataset], None]:
+    """Makes a slide TILED_SPARSE: its frames lie backwards, and some of them are left out."""
+
+    def change(dataset: Dataset) -> None:
+        across = -(-dataset.TotalPixelMatrixColumns // side)
+        kept = [tile for tile in reversed(range(dataset.NumberOfFrames)) if tile not in missing]
+        length = side * side * 3
+        dataset.PixelData = b"".join(dataset.PixelData[tile * length : (tile + 1) * length] for tile in kept)
+        dataset.NumberOfFrames, dataset.DimensionOrganizationType = len(kept), "TILED_SPARSE"
+        groups = []
+        for tile in kept:
+            place, group, content, path = Dataset(), Dataset(), Dataset(), Dataset()
+            place.ColumnPositionInTotalImagePixelMatrix = tile % across * side + 1
+            place.RowPositionInTotalImagePixelMatrix = tile // across * side + 1
+            place.XOffsetInSlideCoordinateSystem = place.YOffsetInSlideCoordinateSystem = "0"
+            place.ZOffsetInSlideCoordinateSystem = "0"
+            content.DimensionIndexValues = [tile // across + 1, tile % across + 1]
+            path.OpticalPathIdentifier = "1"
+            group.PlanePositionSlideSequence, group.FrameContentSequence = [place], [content]
+            group.OpticalPathIdentificationSequence = [path]
+            groups.append(group)
+        dataset.PerFrameFunctionalGroupsSequence = groups
+
+    return change
+
+
+def _sparse(folder: Path, missing: Sequence[int] = ()) -> Scan:
+    native = {"syntax": ExplicitVRLittleEndian, "photometric": "RGB"}
+    path = write_slide(folder / "a.dcm", picture(), change=sparse(missing), **native)
+
+    def expected() -> np.ndarray:
+        if not missing:
+            return by_wsidicom(folder)
+        pixels = picture()
+        for tile in missing:
+            pixels[tile // 4 * 32 :, tile % 4 * 32 :][:32, :32] = 255
+        return pixels
+
+    return Scan([path], expected, 1, DICOM_MPP, DICOM_FACTS)
+
+
+def _concatenation(folder: Path) -> Scan:
+    """One level in two files, of which the second begins in the middle of a row (PS3.3 C.7.6.16.2.2.4)."""
+    whole, split, length = generate_uid(), 5, 32 * 32 * 3
+
+    def part(number: int, first: int, end: int) -> Callable[[Dataset], None]:
+        def change(dataset: Dataset) -> None:
+            dataset.PixelData = dataset.PixelData[first * length : end * length]
+            dataset.NumberOfFrames = end - first
+            dataset.ConcatenationUID, dataset.InConcatenationNumber = whole, number
+            dataset.InConcatenationTotalNumber, dataset.ConcatenationFrameOffsetNumber = 2, first
+            dataset.SOPInstanceUIDOfConcatenationSource = whole
+
+        return change
+
+    native = {"syntax": ExplicitVRLittleEndian, "photometric": "RGB"}
+    paths = [
+        write_slide(folder / "b.dcm", picture(), change=part(2, split, 12), **native),
+        write_slide(folder / "a.dcm", picture(), change=part(1, 0, split), **native),
+    ]
+    return Scan(paths, lambda: by_wsidicom(folder), 1, DICOM_MPP, DICOM_FACTS)
+
+
+def stack(planes: int, paths: int) -> tuple[Callable[[Dataset], None], list[np.ndarray]]:
+    """Makes a slide of several focal planes and optical paths; its pictures, in the order of its frames."""
+    pictures = [picture(seed=number) for number in range(1, planes * paths + 1)]
+
+    def change(dataset: Dataset) -> None:
+        dataset.PixelData = b"".join(tile.tobytes() for each in pictures for tile in tiles_of(each, 32))
+        dataset.NumberOfFrames = planes * paths * len(tiles_of(pictures[0], 32))
+        dataset.TotalPixelMatrixFocalPlanes, dataset.NumberOfOpticalPaths = planes, paths
+        measures = dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+        measures.SpacingBetweenSlices = "0.001"
+        sequence = []
+        for number in range(paths):
+            path = Dataset()
+            path.OpticalPathIdentifier, path.ObjectiveLensPower = str(number + 1), "40"
+            sequence.append(path)
+        dataset.OpticalPathSequence = sequence
+
+    return change, pictures
+
+
+def _stack(folder: Path) -> Scan:
+    change, _ = stack(3, 2)
+    path = write_slide(folder / "a.dcm", picture(), change=change, syntax=ExplicitVRLittleEndian, photometric="RGB")
+    return Scan([path], lambda: by_wsidicom(folder), 1, DICOM_MPP, DICOM_FACTS | {"focal_plane": 1.0})
+
+
+def _plain_tiff(folder: Path, pixels: np.ndarray, expected: np.ndarray | None = None, **options) -> Scan:
+    path = folder / "a.tif"
+    tifffile.imwrite(path, pixels, **({"metadata": None, "tile": (32, 32)} | options))
+    return Scan([path], lambda: by_pillow(path) if expected is None else expected)
+
+
+def _ome(folder: Path) -> Scan:
+    """Levels in SubIFDs, as Bio-Formats writes them."""
+    path = folder / "a.ome.tif"
+    with tifffile.TiffWriter(path) as target:
+        facts = {"axes": "YXS", "PhysicalSizeX": 0.25, "PhysicalSizeY": 0.25}
+        shared = {"tile": (32, 32), "photometric": "rgb", "compression": "deflate"}
+        target.write(picture(), subifds=2, metadata=facts, **shared)
+        target.write(picture(51, 35), subfiletype=1, **shared)
+        target.write(picture(26, 18), subfiletype=1, **shared)
+    return Scan([path], lambda: tifffile.imread(path), 3, (0.25, 0.25))
+
+
+def _palette_tiff(folder: Path) -> Scan:
+    image = Image.fromarray(picture()).quantize(200)
+    table = np.zeros((3, 256), np.uint16)
+    colours = np.array(image.getpalette(), np.uint16).reshape(-1, 3)
+    table[:, : len(colours)] = colours.T * 257
+    return _plain_tiff(folder, np.asarray(image), photometric="palette", colormap=table)
+
+
+def _turned_tiff(folder: Path) -> Scan:
+    turn = [(274, "H", 1, 6, True)]
+    return _plain_tiff(folder, picture(), np.rot90(picture(), -1), photometric="rgb", tile=None, extratags=turn)
 
 
 def _tiff(folder: Path, name: str, reference=by_openslide, facts=None, mpp=None, **options) -> Scan:
@@ -310,6 +460,49 @@ SCANS: dict[str, Callable[[Path], Scan]] = {
     "dicom native implicit": lambda folder: _dicom(folder, syntax=ImplicitVRLittleEndian, photometric="RGB"),
     "dicom native 16 bits": _deep_dicom,
     "dicom jpeg 2000": lambda folder: _dicom(folder, syntax=JPEG2000Lossless, photometric="YBR_RCT", encode=_jpeg2000),
+    "dicom jpeg-ls": lambda folder: _dicom(
+        folder, syntax=JPEGLSLossless, photometric="RGB", encode=imagecodecs.jpegls_encode
+    ),
+    "dicom rle": lambda folder: _dicom(folder, syntax=RLELossless, photometric="RGB", encode=_rle),
+    "dicom lossless jpeg": lambda folder: _lossless(
+        folder, syntax=JPEGLosslessSV1, encode=lambda tile: imagecodecs.jpeg8_encode(tile, lossless=True)
+    ),
+    "dicom htj2k": lambda folder: _lossless(
+        folder, syntax=HTJ2KLossless, encode=lambda tile: imagecodecs.htj2k_encode(tile, reversible=True)
+    ),
+    "dicom jpeg xl": lambda folder: _lossless(
+        folder,
+        syntax=UID("1.2.840.10008.1.2.4.110"),
+        encode=lambda tile: imagecodecs.jpegxl_encode(tile, lossless=True),
+    ),
+    "dicom sparse": _sparse,
+    "dicom sparse with gaps": lambda folder: _sparse(folder, (0, 6, 11)),
+    "dicom concatenation": _concatenation,
+    "dicom focal planes and optical paths": _stack,
+    "ome-tiff": _ome,
+    "tiff big-endian": lambda folder: _plain_tiff(folder, picture(), photometric="rgb", byteorder=">"),
+    "tiff planes": lambda folder: _plain_tiff(
+        folder, np.moveaxis(picture(), 2, 0), picture(), photometric="rgb", planarconfig="separate"
+    ),
+    "tiff palette": _palette_tiff,
+    "tiff white is zero": lambda folder: _plain_tiff(folder, picture()[..., 0], photometric="miniswhite"),
+    "tiff alpha": lambda folder: _plain_tiff(
+        folder,
+        np.dstack([picture(), np.full((70, 101), 255, np.uint8)]),
+        picture(),
+        photometric="rgb",
+        extrasamples=["unassalpha"],
+    ),
+    "tiff 16 bits": lambda folder: _plain_tiff(
+        folder, picture().astype(np.uint16) * 257, picture(), photometric="rgb", compression="zstd"
+    ),
+    "tiff jpeg 2000": lambda folder: _plain_tiff(
+        folder, picture(), picture(), photometric="rgb", compression="jpeg2000", compressionargs={"reversible": True}
+    ),
+    "tiff cmyk by pillow": lambda folder: _field(
+        folder, "a.tif", Image.fromarray(picture()).convert("CMYK"), compression="tiff_lzw"
+    ),
+    "tiff turned": _turned_tiff,
     "svs YCbCr": _svs,
     "svs RGB": lambda folder: _svs(folder, compressionargs={"outcolorspace": "rgb"}),
     "svs 4:2:0": lambda folder: _svs(folder, subsampling=(2, 2)),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobs.pixels.crop import crops
-from jobs.pixels.reader import Level, Mpp, ScanInfo, Tile, grid
+from jobs.pixels.reader import Level, Mpp, ScanInfo, Tile, grid, grid_tile
 
 PAD = (1, 2, 3)
 
@@ -31,8 +30,10 @@ class ArrayReader:
         self.decoded: Counter[int] = Counter()
 
     def tiles(self, level):
-        for tile in grid(level, self.levels[level]):
-            yield replace(tile, absent=tile.index in self.absent)
+        return (self.tile(level, tile.index) for tile in grid(level, self.levels[level]))
+
+    def tile(self, level, index):
+        return grid_tile(level, self.levels[level], index, absent=index in self.absent)
 
     def decode(self, tile: Tile):
         self.decoded[tile.index] += 1
