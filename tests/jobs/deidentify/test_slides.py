@@ -290,7 +290,7 @@ def test_a_folder_of_slides_comes_out_whole(tmp_path: Path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("name", "source"), [("ome", "OME-XML PhysicalSize"), ("ndpi", "TIFF resolution"), ("svs", "Aperio MPP")]
+    ("name", "source"), [("ome", "OME-XML PhysicalSize"), ("ndpi", "hamamatsu by OpenSlide"), ("svs", "Aperio MPP")]
 )
 def test_our_reader_finds_scale_and_lens_in_what_comes_out(name, source, pseudonyms):
     reader = open_scan([BytesIO(cleaned(SLIDES[name]().data, pseudonyms)[0])])
