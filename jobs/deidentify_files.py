@@ -12,6 +12,7 @@ import hashlib
 import json
 import mmap
 import os
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -42,6 +43,7 @@ _SUFFIX = {
     "image/png": "png",
     "image/bmp": "bmp",
 }
+_INDEX = re.compile(r"\[\d+\]")
 _HEAD = 1 << 16
 _NAMED_BY = 1 << 20
 """Outputs are named by their first bytes and their size, and by all of their bytes where two are alike in these."""
@@ -359,7 +361,7 @@ def _read_image(file: Input, stream: BinaryIO) -> None:
 
 
 def _without_index(entry: LogEntry) -> tuple[str, str, str, str]:
-    path = ".".join(part.partition("[")[0] for part in entry.path.split("."))
+    path = _INDEX.sub("", entry.path) if "[" in entry.path else entry.path
     return path, entry.action, entry.rule, entry.code or ""
 
 

@@ -103,6 +103,9 @@ class Batch:
             return
         if len(raw) >= LONG:
             self._long.add(raw)
+        if raw.isascii() and raw.isalnum():
+            self._add_word(fold(raw.decode("ascii")))
+            return
         for text in _texts(raw):
             runs = [fold(run) for run in _WORD.findall(text)]
             joined = "".join(runs)
@@ -302,6 +305,10 @@ def _words_of(patterns: list[bytes], length: int) -> np.ndarray:
 
 def _forms(value: bytes) -> set[bytes]:
     """How an identifier may stand among pixel bytes, in lower case."""
+    if value.isascii():
+        low = value.lower()
+        wide = low.decode("ascii").encode("utf-16-le")
+        return {low, wide, b"\0" + wide[:-1]} if len(set(low)) >= _LEAST_DISTINCT else set()
     forms = {value}
     for text in _texts(value):
         forms |= {text.encode("utf-8"), text.encode("utf-16-le"), text.encode("utf-16-be")}

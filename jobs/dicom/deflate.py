@@ -14,6 +14,8 @@ from jobs.dicom.writer import meta_group
 
 _INFLATED_MOST = 1 << 31
 _IN_MEMORY = 1 << 26
+_META_MOST = 1 << 12
+"""In as many bytes, no file meta group has not yet come to its transfer syntax."""
 _CHUNK, _INFLATED_CHUNK = 1 << 16, 1 << 22
 
 
@@ -23,6 +25,9 @@ def inflated(source: BinaryIO) -> BinaryIO | None:
     Raises:
         DamagedStream: the compressed data is damaged, ends early, or is of more than 2 GiB.
     """
+    source.seek(0)
+    if DeflatedExplicitVRLittleEndian.encode() not in source.read(_META_MOST):
+        return None
     meta, end = read_meta(source)
     if meta.text(TRANSFER_SYNTAX) != DeflatedExplicitVRLittleEndian:
         return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from datetime import date, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 
 from pydicom._dicom_dict import DicomDictionary
@@ -115,6 +115,7 @@ def is_public_device(value: str) -> bool:
     return _folded(value) in _devices()
 
 
+@lru_cache(maxsize=1 << 14)
 def is_public_text(value: str) -> bool:
     """Whether a text is a phrase of a public vocabulary, or several, parted by commas, semicolons or bars."""
     return _is_phrase(value) or all(part.strip() and _is_phrase(part) for part in _PARTS.split(value))
