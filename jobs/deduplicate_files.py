@@ -12,7 +12,7 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import combinations, product
+from itertools import combinations, combinations_with_replacement, product
 from pathlib import Path
 from typing import Any
 
@@ -271,31 +271,39 @@ def _overlapping(kept: _Folder, fields: list[int], near: set[tuple[int, int]], j
     """Fields that share a part, as they lie: neither turned nor flipped."""
     alike = defaultdict(list)
     for n in fields:
-        alike[partial.factor(int(kept.widths[n]), int(kept.heights[n])), kept.fields[n].shape].append(n)
+        alike[_factor(kept, n), kept.fields[n].shape].append(n)
+    parts = [
+        (reduction, some[start : start + _FIELD_BLOCK])
+        for (reduction, _), some in sorted(alike.items())
+        for start in range(0, len(some), _FIELD_BLOCK)
+    ]
+    blocks = [(a, b) for (by, a), (other, b) in combinations_with_replacement(parts, 2) if by == other]
     found: _Found = {}
-    for some in alike.values():
-        starts = range(0, len(some), _FIELD_BLOCK)
-        blocks = [(first, second) for first in starts for second in starts if first <= second]
-        for number, pairs in enumerate(_map(_overlaps, (kept, some, blocks, near), len(blocks), jobs)):
-            found.update(pairs)
-            told("overlaps", number + 1, len(blocks))
+    for number, pairs in enumerate(_map(_overlaps, (kept, blocks, near), len(blocks), jobs)):
+        found.update(pairs)
+        told("overlaps", number + 1, len(blocks))
     return found
 
 
+def _factor(kept: _Folder, n: int) -> int:
+    return partial.factor(int(kept.widths[n]), int(kept.heights[n]))
+
+
 def _overlaps(block: int) -> _Found:
-    kept, some, blocks, near = _shared
-    ranges = [range(start, min(start + _FIELD_BLOCK, len(some))) for start in blocks[block]]
-    pictures = [kept.fields[n] for n in some]
+    kept, blocks, near = _shared
+    first, second = blocks[block]
     found: _Found = {}
-    for i, j in partial.likely_overlaps(pictures, *ranges):
-        a, b = some[i], some[j]
-        if (a, b) in near:
+    for i, j in partial.likely_overlaps([kept.fields[n] for n in first], [kept.fields[n] for n in second]):
+        a, b = sorted((first[i], second[j]))
+        if a == b or (a, b) in near or (a, b) in found:
             continue
-        best = overlap(pictures[i], pictures[j])
-        match = _shared_part(pictures[i], pictures[j], best.dx, best.dy) if best.share >= _OVERLAP_LEAST else None
+        one, other = kept.fields[a], kept.fields[b]
+        best = overlap(one, other)
+        match = _shared_part(one, other, best.dx, best.dy) if best.share >= _OVERLAP_LEAST else None
         if match is not None:
-            by = partial.factor(int(kept.widths[a]), int(kept.heights[a]))
-            kind = "near" if best.share >= _RETAKE_LEAST else "overlap"
+            by = _factor(kept, a)
+            share = best.share * min(one.size, other.size) / max(one.size, other.size)
+            kind = "near" if share >= _RETAKE_LEAST else "overlap"
             found[a, b] = kind, replace(match, dx=best.dx * by, dy=best.dy * by)
     return found
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
 from jobs.pixels.overlap import Luma, band, reduced
+
+Field = NDArray[np.uint8]
 
 LONG_SIDE = 320
 """Fields are kept at this longer side at most, and searched at half of it."""
@@ -38,31 +41,33 @@ class _Spectra:
     """One over the root of the power over what is shared, at every shift."""
 
 
-def likely_overlaps(fields: list[NDArray[np.uint8]], first: range, second: range) -> Iterator[tuple[int, int]]:
-    """Numbers a < b of fields, of one shape, whose correlation is high at some shift."""
-    height, width = (side // 2 for side in fields[0].shape)
-    shape = tuple(fft.next_fast_len(2 * side - 1, real=True) for side in (height, width))
-    ones = fft.rfft2(np.ones((height, width), dtype=np.float32), shape)
-    shared = np.maximum(np.rint(fft.irfft2(ones * np.conj(ones), shape)), 1).astype(np.float32)
-    enough = shared >= _SHARE_LEAST * height * width
-    left = {n: _spectra(_small(fields[n]), ones, shared, False) for n in first}
-    right = {n: _spectra(_small(fields[n]), ones, shared, True) for n in second}
-    for a in first:
-        for b in second:
-            if a < b and _most(left[a], right[b], shared, enough) >= _LIKELY:
-                yield a, b
+def likely_overlaps(first: list[Field], second: list[Field]) -> Iterator[tuple[int, int]]:
+    """Pairs of fields, one of each list, whose correlation is high at some shift, by their places in the lists.
+
+    Args:
+        first, second: reduced luma, of one shape within each list.
+    """
+    halves = [tuple(side // 2 for side in fields[0].shape) for fields in (first, second)]
+    shape = tuple(fft.next_fast_len(one + other - 1, real=True) for one, other in zip(*halves, strict=True))
+    ones = [fft.rfft2(np.ones(half, dtype=np.float32), shape) for half in halves]
+    shared = np.maximum(np.rint(fft.irfft2(ones[0] * np.conj(ones[1]), shape)), 1).astype(np.float32)
+    enough = shared >= _SHARE_LEAST * min(height * width for height, width in halves)
+    left = [_spectra(_small(field), np.conj(ones[1]), shared) for field in first]
+    right = [_spectra(_small(field), ones[0], shared, second=True) for field in second]
+    for (i, a), (j, b) in product(enumerate(left), enumerate(right)):
+        if _most(a, b, shared, enough) >= _LIKELY:
+            yield i, j
 
 
 def _small(field: NDArray[np.uint8]) -> Luma:
     return band(reduced(field, 2))
 
 
-def _spectra(picture: Luma, ones: NDArray[np.complex64], shared: Luma, second: bool) -> _Spectra:
+def _spectra(picture: Luma, others: NDArray[np.complex64], shared: Luma, *, second: bool = False) -> _Spectra:
     shape = shared.shape
     values, squares = fft.rfft2(picture, shape), fft.rfft2(picture * picture, shape)
     if second:
-        values, squares, ones = np.conj(values), np.conj(squares), np.conj(ones)
-    others = np.conj(ones)
+        values, squares = np.conj(values), np.conj(squares)
     sums = fft.irfft2(values * others, shape)
     power = fft.irfft2(squares * others, shape) - sums * sums / shared
     least = max(_FLAT * float(power.max()), _FLAT)

@@ -175,6 +175,13 @@ class TestFields:
         assert [(row["a"], row["b"], row["kind"]) for row in rows] == [("a.jpg", "b.jpg", "overlap")]
         assert float(rows[0]["transform"].split()[2][3:]) == pytest.approx(460, abs=2)
 
+    def test_a_part_of_a_field_overlaps_it(self, tmp_path: Path) -> None:
+        whole = smear(3, 640, 480)
+        save(whole, tmp_path / "a.png")
+        save(whole[60:420, 150:600], tmp_path / "b.png")
+        (row,) = report(tmp_path)
+        assert (row["kind"], row["transform"]) == ("overlap", "turn=0 flip=0 dx=150.0 dy=60.0")
+
 
 class TestBadInput:
     def test_unreadable_files_are_named_and_the_rest_goes_on(
