@@ -43,6 +43,8 @@ _SUFFIX = {
     "image/png": "png",
     "image/bmp": "bmp",
 }
+_OBJECTS_BETWEEN = 50_000
+"""New objects between two looks for unused cycles: a header makes thousands, which go together when it is done."""
 _INDEX = re.compile(r"\[\d+\]")
 _HEAD = 1 << 16
 _NAMED_BY = 1 << 20
@@ -182,6 +184,7 @@ def run(
         told("reading", number, len(paths))
         files.append(read_input(path))
         batch.add(files[-1].found)
+    gc.set_threshold(_OBJECTS_BETWEEN)
     gc.freeze()  # the dictionaries of DICOM live as long as the process: to look through them again costs a tenth
     out.mkdir(parents=True, exist_ok=True)
     results = _cleaned(Cleaner(pseudonyms, out, batch, rules, look), files, jobs or os.cpu_count() or 1)

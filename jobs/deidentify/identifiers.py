@@ -93,6 +93,11 @@ class _Kinds(NamedTuple):
     ids: frozenset[int]
     uids: frozenset[int]
 
+    @property
+    def wanted(self) -> frozenset[int]:
+        """All tags whose values are looked at, but for names that only their value representation tells."""
+        return self.names | self.ids | self.uids | {_BIRTH_DATE, _PATIENT_ID, _STUDY, _SERIES, _INSTANCE}
+
 
 @dataclass
 class Identifiers:
@@ -155,7 +160,7 @@ def pixel_data_start(data: bytes) -> int:
 
 
 def _elements(data: bytes) -> Iterator[tuple[int, bytes, bytes, bool]]:
-    """Yield (tag, VR, value, whether at the root) of short values before the pixel data, at every depth."""
+    """Yield (tag, VR, value, whether at the root) of what is wanted before the pixel data, at every depth."""
     position, meta = _meta(data)
     for tag, (vr, value) in meta.items():
         yield tag, vr, value, False
@@ -187,10 +192,11 @@ def _encoding(data: bytes, position: int, meta: dict[int, tuple[bytes, bytes]]) 
 
 
 def _values(data: bytes, position: int, order: str, explicit: bool) -> Iterator[tuple[int, bytes, bytes, bool]]:
+    wanted = _kinds().wanted
     for tag, vr, start, stop, depth in _walk(data, position, order, explicit):
         if tag >> 16 == 0x7FE0 and depth == 0:
             return
-        if stop - start <= _LONGEST_VALUE:
+        if (tag in wanted or vr == b"PN") and stop - start <= _LONGEST_VALUE:
             yield tag, vr, data[start:stop], depth == 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from jobs.dicom import log
@@ -38,7 +39,12 @@ class Place(NamedTuple):
 
     def of(self, tag: int) -> str:
         """The path of one of its elements."""
-        return f"{self.path}({tag >> 16:04x},{tag & 0xFFFF:04x})"
+        return self.path + _named(tag)
+
+
+@lru_cache(maxsize=1 << 13)
+def _named(tag: int) -> str:
+    return f"({tag >> 16:04x},{tag & 0xFFFF:04x})"
 
 
 class Editor:
