@@ -326,13 +326,12 @@ def _public_words() -> frozenset[str]:
 
     Loaded only when an identifier was met, which is seldom.
     """
-    from pydicom.uid import UID_dictionary
-
     from jobs.dicom import values
     from jobs.dicom.codes import public_meanings
+    from jobs.dicom.dictionary import uids
 
     devices = resources.files("jobs.dicom").joinpath("devices.txt").read_text("utf-8").splitlines()
-    texts = {*values.defined_terms(), *devices} | {entry[0] for entry in UID_dictionary.values()}
+    texts = {*values.defined_terms(), *devices} | set(uids().values())
     texts.update(public_meanings())
     runs = [[fold(run) for run in _WORD.findall(text)] for text in texts]
     return frozenset(run for text in runs for run in text) | frozenset("".join(text) for text in runs)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import NamedTuple
 
-from pydicom._dicom_dict import DicomDictionary
+from jobs.dicom.dictionary import entries
 
 _LONG = frozenset((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"))
 _UNDEFINED = 0xFFFFFFFF
@@ -139,7 +139,7 @@ def read_identifiers(data: bytes) -> Identifiers:
 @cache
 def _kinds() -> _Kinds:
     names, ids, uids = set(), set(), set()
-    for tag, (vr, _, _, _, keyword) in DicomDictionary.items():
+    for tag, (vr, _, _, keyword) in entries().items():
         if vr == "PN":
             names.add(tag)
         elif keyword in _IDS:

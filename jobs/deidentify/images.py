@@ -13,17 +13,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO, Protocol
 
-from pydicom.uid import (
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-    UID_dictionary,
-)
-
 from jobs.dicom import log
 from jobs.dicom.codestream import DamagedStream
 from jobs.dicom.dataset import Dataset, Element
 from jobs.dicom.deflate import deflate, inflated, temporary
+from jobs.dicom.dictionary import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, uids
 from jobs.dicom.log import LogEntry
 from jobs.dicom.pixel_data import IMAGE_CODECS, CannotCopy, Copied, Layout, copy_pixel_data
 from jobs.dicom.profile import Profile
@@ -191,8 +185,8 @@ def _layout(header: Header) -> Layout:
     dataset, implicit, little = header.dataset, header.implicit, header.order == "<"
     syntax = header.meta.text(TRANSFER_SYNTAX)
     if not syntax:
-        syntax = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian if little else ExplicitVRBigEndian
-    if syntax not in UID_dictionary and syntax not in IMAGE_CODECS:
+        syntax = IMPLICIT_LITTLE if implicit else EXPLICIT_LITTLE if little else EXPLICIT_BIG
+    if syntax not in uids() and syntax not in IMAGE_CODECS:
         raise BadInput(Reason.NOT_REWRITABLE)
     frames = max(1, dataset.number(_FRAMES, 1))
     bits = math.prod(dataset.number(tag, 0) for tag in (_ROWS, _COLUMNS, _BITS)) * frames

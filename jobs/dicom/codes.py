@@ -14,8 +14,9 @@ from functools import cache
 from importlib import resources
 from typing import NamedTuple
 
-from pydicom.uid import UID_dictionary
 from stdnum import luhn, verhoeff
+
+from jobs.dicom.dictionary import uids
 
 CODE_MEANINGS = resources.files("jobs.dicom").joinpath("code_meanings.tsv")
 """Scheme, code and meaning a line, written by `tools/code_meanings.py`."""
@@ -63,7 +64,7 @@ class Code(NamedTuple):
 def is_registered(uid: str) -> bool:
     """Whether a UID names something public: a class, a transfer syntax, a coding scheme, never an
     instance."""
-    return uid in UID_dictionary or uid in SCHEME_UIDS
+    return uid in uids() or uid in SCHEME_UIDS
 
 
 def clean_code(value: str, scheme: str, key_for: Callable[..., str]) -> Code:

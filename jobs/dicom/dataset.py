@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import struct
 
-from pydicom.charset import convert_encodings, decode_bytes
-from pydicom.valuerep import TEXT_VR_DELIMS
+from jobs.dicom.charset import decode
 
 CHARACTER_SET = 0x00080005
 LONG_VRS = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"))
@@ -20,7 +19,6 @@ VRS = {vr.encode(): vr for vr in (*LONG_VRS, *_SHORT_VRS)}
 ONE_VALUE = frozenset(("ST", "LT", "UT", "UR", "PN"))
 """A backslash parts no values here; of names it does, but they are never taken apart."""
 _NUMBERS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "US or SS": "H"}
-_ESCAPE = b"\x1b"
 
 
 class Element:
@@ -48,26 +46,21 @@ class Element:
 class Dataset(dict[int, Element]):
     """Elements by tag, of an object or of an item in a sequence."""
 
-    __slots__ = ("_encodings", "order", "parent")
+    __slots__ = ("order", "parent")
 
     def __init__(self, parent: Dataset | None = None, order: str = "<") -> None:
         super().__init__()
         self.parent = parent
         self.order: str = parent.order if parent is not None else order
         """Byte order as `struct` names it."""
-        self._encodings: list[str] | None = None
 
     @property
-    def encodings(self) -> list[str]:
-        """Python's names of the character sets, inherited by items (PS3.3 section C.12.1.1.2)."""
-        if self._encodings is None:
-            stated = self.get(CHARACTER_SET)
-            if stated is not None:
-                names = stated.value.decode("latin-1").strip("\0 ").split("\\")
-                self._encodings = convert_encodings([name.strip() for name in names])
-            else:
-                self._encodings = self.parent.encodings if self.parent is not None else ["latin-1"]
-        return self._encodings
+    def charsets(self) -> list[str]:
+        """Values of Specific Character Set, inherited by items (PS3.3 section C.12.1.1.2)."""
+        stated = self.get(CHARACTER_SET)
+        if stated is not None:
+            return [name.strip("\0 ") for name in stated.value.decode("latin-1").split("\\")]
+        return self.parent.charsets if self.parent is not None else [""]
 
     def strings(self, tag: int) -> list[str]:
         """All values of a text-like element without their padding; one empty string where it has none.
@@ -76,11 +69,7 @@ class Dataset(dict[int, Element]):
             UnicodeError, LookupError: the bytes are none of the character set.
         """
         element = self[tag]
-        value = element.value
-        if value.isascii() and _ESCAPE not in value:
-            text = value.decode("ascii")
-        else:
-            text = decode_bytes(value, self.encodings, TEXT_VR_DELIMS)
+        text = decode(element.value, self.charsets)
         if element.vr in ONE_VALUE or "\\" not in text:
             return [text.strip("\0 ")]
         return [part.strip("\0 ") for part in text.split("\\")]

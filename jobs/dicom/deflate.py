@@ -6,9 +6,8 @@ import tempfile
 import zlib
 from typing import BinaryIO, cast
 
-from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
-
 from jobs.dicom.codestream import DamagedStream
+from jobs.dicom.dictionary import DEFLATED, EXPLICIT_LITTLE
 from jobs.dicom.reader import TRANSFER_SYNTAX, read_meta
 from jobs.dicom.writer import meta_group
 
@@ -26,13 +25,13 @@ def inflated(source: BinaryIO) -> BinaryIO | None:
         DamagedStream: the compressed data is damaged, ends early, or is of more than 2 GiB.
     """
     source.seek(0)
-    if DeflatedExplicitVRLittleEndian.encode() not in source.read(_META_MOST):
+    if DEFLATED.encode() not in source.read(_META_MOST):
         return None
     meta, end = read_meta(source)
-    if meta.text(TRANSFER_SYNTAX) != DeflatedExplicitVRLittleEndian:
+    if meta.text(TRANSFER_SYNTAX) != DEFLATED:
         return None
     plain = temporary()
-    meta[TRANSFER_SYNTAX].value = ExplicitVRLittleEndian.encode()
+    meta[TRANSFER_SYNTAX].value = EXPLICIT_LITTLE.encode()
     plain.write(meta_group(meta))
     source.seek(end)
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
@@ -55,7 +54,7 @@ def inflated(source: BinaryIO) -> BinaryIO | None:
 def deflate(plain: BinaryIO, target: BinaryIO) -> None:
     """Write a file with its dataset compressed, padded to an even length."""
     meta, end = read_meta(plain)
-    meta[TRANSFER_SYNTAX].value = DeflatedExplicitVRLittleEndian.encode()
+    meta[TRANSFER_SYNTAX].value = DEFLATED.encode()
     target.write(meta_group(meta))
     plain.seek(end)
     deflater, written = zlib.compressobj(wbits=-zlib.MAX_WBITS), 0

@@ -9,9 +9,8 @@ import re
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
-from pydicom.datadict import dictionary_has_tag, dictionary_VM, dictionary_VR, keyword_for_tag, repeater_has_tag
-
 from jobs.dicom.dataset import Element
+from jobs.dicom.dictionary import entry
 
 BINARY_SIZES = {
     "US": 2, "SS": 2, "US or SS": 2, "UL": 4, "SL": 4, "FL": 4, "FD": 8, "UV": 8, "SV": 8, "AT": 4,
@@ -51,10 +50,11 @@ class Attribute(NamedTuple):
 @lru_cache(maxsize=1 << 13)
 def attribute(tag: int) -> Attribute | None:
     """Return what the dictionary knows of a tag, None for one that it does not know."""
-    if not (dictionary_has_tag(tag) or repeater_has_tag(tag)):
+    listed = entry(tag)
+    if listed is None:
         return None
-    most = dictionary_VM(tag).split("-")[-1]
-    return Attribute(keyword_for_tag(tag), dictionary_VR(tag), None if "n" in most else int(most))
+    most = listed.vm.split("-")[-1]
+    return Attribute(listed.keyword, listed.vr, None if "n" in most else int(most))
 
 
 def are_numbers(element: Element, attribute: Attribute) -> bool:

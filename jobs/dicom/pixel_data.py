@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import BinaryIO, NamedTuple
 
-from pydicom.uid import RLELossless
-
 from jobs.dicom.codestream import DamagedStream, clean_codestream, is_codestream
+from jobs.dicom.dictionary import RLE
 
 PIXEL_DATA, FLOAT_PIXELS, DOUBLE_PIXELS = 0x7FE00010, 0x7FE00008, 0x7FE00009
 _ITEM, _DELIMITER = 0xFFFEE000, 0xFFFEE0DD
@@ -120,7 +119,7 @@ def _write_head(target: BinaryIO, layout: Layout, tag: int, vr: bytes, length: i
 
 
 def _copy_frames(source: BinaryIO, target: BinaryIO, layout: Layout) -> None:
-    if layout.transfer_syntax not in IMAGE_CODECS and layout.transfer_syntax != RLELossless:
+    if layout.transfer_syntax not in IMAGE_CODECS and layout.transfer_syntax != RLE:
         raise CannotCopy
     fragments = list(_fragments(source, layout.order))
     if not fragments:
@@ -154,7 +153,7 @@ def _write_frames(
     first = target.tell()
     for frame in frames:
         data = b"".join(_read(source, fragment) for fragment in frame)
-        if layout.transfer_syntax != RLELossless:
+        if layout.transfer_syntax != RLE:
             data = clean_codestream(data)
         offsets.append(target.tell() - first)
         lengths.append(len(data))
@@ -196,7 +195,7 @@ def _frames(source: BinaryIO, fragments: list[_Fragment], layout: Layout) -> lis
     """Group fragments into frames: a frame begins where a compressed image begins."""
     if layout.frames == 1:
         return [fragments]
-    if len(fragments) == layout.frames or layout.transfer_syntax == RLELossless:
+    if len(fragments) == layout.frames or layout.transfer_syntax == RLE:
         return [[fragment] for fragment in fragments]
     frames: list[list[_Fragment]] = []
     for fragment in fragments:

@@ -11,9 +11,8 @@ import csv
 from functools import cache
 from importlib import resources
 
-from pydicom.datadict import private_dictionary_VM, private_dictionary_VR
-
 from jobs.dicom.dataset import Dataset
+from jobs.dicom.dictionary import privates
 
 _MOST = 16
 VRS = frozenset(
@@ -36,29 +35,27 @@ def creator_tag(tag: int) -> int:
 def creator_of(dataset: Dataset, tag: int) -> str:
     """Return the creator of a private element's block, empty where the dictionary does not know it."""
     creator = dataset.text(creator_tag(tag))
-    return creator if (creator, tag >> 16) in _allowed() else ""
+    return creator if (creator, tag >> 16) in allowed() else ""
 
 
 def may_stay(tag: int, creator: str) -> bool:
     """Whether the knowledge base keeps an element of a known creator."""
-    return tag & 0xFF in _allowed().get((creator, tag >> 16), frozenset())
+    return tag & 0xFF in allowed().get((creator, tag >> 16), frozenset())
 
 
 def representation(tag: int, creator: str) -> str:
     """The value representation of a private element in a data set that states none; empty where none is known."""
-    try:
-        return str(private_dictionary_VR(tag, creator))
-    except KeyError:
-        return ""
+    return privates().get((creator, _in_first_block(tag)), ("", ""))[0]
 
 
 def most_values(tag: int, creator: str) -> int:
-    """How many numbers a private element may hold: as many as pydicom's dictionary says, else a matrix."""
-    try:
-        most = private_dictionary_VM(tag, creator).split("-")[-1]
-    except KeyError:
-        return _MOST
+    """How many numbers a private element may hold: as many as the dictionary says, else a matrix."""
+    most = privates().get((creator, _in_first_block(tag)), ("", ""))[1].split("-")[-1]
     return int(most) if most.isdigit() else _MOST
+
+
+def _in_first_block(tag: int) -> int:
+    return tag & ~0xFF00 | 0x1000
 
 
 def is_text(value: bytes) -> bool:
@@ -73,7 +70,8 @@ def may_be_number_of_record(text: str) -> bool:
 
 
 @cache
-def _allowed() -> dict[tuple[str, int], frozenset[int]]:
+def allowed() -> dict[tuple[str, int], frozenset[int]]:
+    """Numbers of the elements that may stay, by private creator and group."""
     text = resources.files("jobs.dicom").joinpath("private_elements.csv").read_text("utf-8")
     return {
         (row["creator"], int(row["group"], 16)): frozenset(int(number, 16) for number in row["elements"].split())

@@ -11,9 +11,8 @@ import struct
 from collections.abc import Callable
 from typing import BinaryIO, NamedTuple
 
-from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
-
 from jobs.dicom.dataset import LONG_VRS, VRS, Dataset, Element
+from jobs.dicom.dictionary import EXPLICIT_BIG, IMPLICIT_LITTLE
 from jobs.dicom.elements import attribute
 
 PIXELS = frozenset((0x7FE00008, 0x7FE00009, 0x7FE00010))
@@ -89,10 +88,10 @@ def _encoding(start: bytes, syntax: str) -> tuple[bool, str]:
     Some files state another encoding than theirs, so the first element decides.
     """
     states_vr = start[4:6] in VRS
-    if syntax in ("", ImplicitVRLittleEndian):
+    if syntax in ("", IMPLICIT_LITTLE):
         big = not syntax and len(start) >= 2 and int.from_bytes(start[:2], "little") >= _FIRST_BIG_GROUP
         return states_vr, ">" if big else "<"
-    return states_vr or start[4:6].isupper(), ">" if syntax == ExplicitVRBigEndian else "<"
+    return states_vr or start[4:6].isupper(), ">" if syntax == EXPLICIT_BIG else "<"
 
 
 class _Open:

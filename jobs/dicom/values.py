@@ -12,9 +12,8 @@ from datetime import date, datetime, timedelta
 from functools import cache, lru_cache
 from importlib import resources
 
-from pydicom._dicom_dict import DicomDictionary
-
 from jobs.dicom.codes import public_meanings
+from jobs.dicom.dictionary import entries
 
 _DATE = re.compile(r"(\d{4})[.-]?(\d{2})[.-]?(\d{2})")
 _DATETIME = re.compile(r"(\d{4})(\d{2})?(\d{2})?(\d{2})?(?:\d{2})?(?:\d{2})?(?:\.\d{1,6})?([+-][01]\d[0-5]\d)?")
@@ -155,7 +154,7 @@ def _phrases() -> frozenset[str]:
     The last are names of stains (Biological Stain Commission; Bain et al., Dacie and Lewis Practical
     Haematology), fixatives, anticoagulants and preparations as laboratories write them.
     """
-    attributes = (name for entry in DicomDictionary.values() for name in (entry[2], entry[4]) if name)
+    attributes = (name for entry in entries().values() for name in (entry.name, entry.keyword) if name)
     terms = (*public_meanings(), *attributes, *_lines("specimen_terms.txt"))
     return frozenset(map(_folded, terms))
 

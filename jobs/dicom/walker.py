@@ -11,8 +11,6 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from pydicom.datadict import dictionary_VR
-
 from jobs.dicom import log, private, values
 from jobs.dicom.cleaners import Cleaners, is_short_number
 from jobs.dicom.codes import SCHEMES, clean_code, is_registered, public_meaning
@@ -50,7 +48,7 @@ _ID_CONCEPTS = {"121041": "specimen", "111705": "specimen", "111700": "container
 _KEEP_SHORT_NUMBERS = frozenset({"OpticalPathIdentifier", "ReferencedOpticalPathIdentifier"})
 _CODE_TAGS = (0x00080100, 0x00080119, 0x00080120, 0x00080102, 0x00080104)
 """Code Value, Long Code Value, URN Code Value, Coding Scheme Designator, Code Meaning."""
-_CODED = {tag: dictionary_VR(tag) for tag in _CODE_TAGS}
+_CODED = dict(zip(_CODE_TAGS, ("SH", "UC", "UR", "SH", "LO"), strict=True))
 _CONCEPT_NAME = 0x0040A043
 _SOP_CLASS, _NAME, _PATIENT_ID = 0x00080016, 0x00100010, 0x00100020
 _UNLISTED = "not in PS3.15 E.1-1"
