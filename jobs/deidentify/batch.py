@@ -33,7 +33,9 @@ _PSEUDONYM = re.compile(rb"[0-9a-f]{16}|[0-9a-f]{32}")
 _DIGRAPHS = (("ae", "a"), ("oe", "o"), ("ue", "u"), ("aa", "a"), ("ss", "s"))
 _SPECIAL = str.maketrans({"ß": "s", "ø": "o", "æ": "a", "đ": "d", "ł": "l", "ı": "i", "ð": "d", "þ": "t"})
 _REMEMBERED = 1 << 19
-_CHUNK = 1 << 20
+_CHUNK = 1 << 19
+"""Bytes of pixels that are searched at a time: with what is worked out of them they fit a core's cache."""
+_MIX = np.uint32(2654435769)
 _TABLE_BITS = 16
 _CASE = 0x20202020
 """Sets the bit of each byte that parts capital letters from small ones."""
@@ -237,10 +239,7 @@ class _PixelSearch:
         """The first eight bytes of the strings, in ascending order."""
         self.bits = max(_TABLE_BITS, min(22, 6 + len(self.words).bit_length()))
         self.table = np.zeros(1 << self.bits, np.bool_)
-        self.table[self._hash(self.words)] = True
-
-    def _hash(self, words: np.ndarray) -> np.ndarray:
-        return (words * np.uint32(2654435769)) >> np.uint32(32 - self.bits)
+        self.table[(self.words * _MIX) >> np.uint32(32 - self.bits)] = True
 
     def found_in(self, stream: BinaryIO, length: int) -> bool:
         """Whether the next `length` bytes hold one of the strings."""
@@ -248,6 +247,7 @@ class _PixelSearch:
             return False
         overlap = -(-2 * self.lengths[-1] // 4) * 4
         buffer = bytearray(overlap + _CHUNK)
+        self._words, self._slots = (np.empty(len(buffer) // 4, np.uint32) for _ in range(2))
         kept, left = 0, length
         while left > 0:
             read = stream.read(min(left, len(buffer) - kept))
@@ -263,8 +263,11 @@ class _PixelSearch:
         return False
 
     def _in_block(self, buffer: bytearray, size: int) -> bool:
-        words = np.frombuffer(buffer, np.uint32, size // 4) | np.uint32(_CASE)
-        places = np.flatnonzero(self.table[self._hash(words)])
+        words, slots = self._words[: size // 4], self._slots[: size // 4]
+        np.bitwise_or(np.frombuffer(buffer, np.uint32, size // 4), np.uint32(_CASE), out=words)
+        np.multiply(words, _MIX, out=slots)
+        np.right_shift(slots, np.uint32(32 - self.bits), out=slots)
+        places = np.flatnonzero(self.table[slots])
         if not places.size:
             return False
         found = words[places]
