@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import cache
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import imagehash
@@ -16,11 +18,15 @@ import numpy as np
 import pdqhash
 from PIL import Image
 
-for name in ("imagededup.methods.cnn", "imagededup.utils.models"):
-    sys.modules[name] = mock.MagicMock()
-from imagededup.methods import PHash  # noqa: E402
 
-_IMAGEDEDUP = PHash(verbose=False)
+@cache
+def imagededup() -> Any:
+    """imagededup's hash without its network."""
+    for name in ("imagededup.methods.cnn", "imagededup.utils.models"):
+        sys.modules[name] = mock.MagicMock()
+    from imagededup.methods import PHash
+
+    return PHash(verbose=False)
 
 
 def hashes(path: Path) -> dict[str, str]:
@@ -32,7 +38,7 @@ def hashes(path: Path) -> dict[str, str]:
         "imagehash dhash": str(imagehash.dhash(picture)),
         "imagehash ahash": str(imagehash.average_hash(picture)),
         "pdqhash": np.packbits(bits).tobytes().hex(),
-        "imagededup phash": _IMAGEDEDUP.encode_image(image_array=np.asarray(picture)),
+        "imagededup phash": imagededup().encode_image(image_array=np.asarray(picture)),
     }
 
 

@@ -26,11 +26,9 @@ from xml.etree import ElementTree
 import numpy as np
 from PIL import Image
 
+from jobs import deduplicate_files
+
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))
-
-from jobs import deduplicate_files  # noqa: E402
-
 DATA = Path(os.environ.get("HEMALAKE_REAL_DATA", HERE.parent / "../shared/data")) / "BCCD" / "BCCD"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "hemalake-peers"
 PACKAGES = ["imagehash==4.3.2", "pdqhash==0.2.7", "scikit-learn", "matplotlib", "tqdm", "packaging"]
