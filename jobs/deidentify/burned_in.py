@@ -27,8 +27,8 @@ LINES_MOST = 64
 """Lines of a window that are read: those of the most marks."""
 STRIPS_AT_ONCE = 100
 """tesseract takes a tenth of a second to start, as long as it takes to read ten strips."""
-_SURE = {3: 90.0, 4: 70.0, 5: 50.0}
-"""Least confidence of a word by how many letters and digits it has; of more, that of five. Debris is read as short
+_SURE = {3: 90.0, 4: 80.0, 5: 65.0, 6: 50.0}
+"""Least confidence of a word by how many letters and digits it has; of more, that of six. Debris is read as short
 words now and then, hardly ever as long ones."""
 
 

@@ -53,6 +53,7 @@ for stage in STAGES:
             print("failed:", stage.name, how, error, file=sys.stderr)
     broken["how"] = None
     pipeline.run(one, [stage])
+one.spark.stop()                                   # closes the event log
 """
 
 

@@ -126,7 +126,7 @@ def test_recall_and_false_alarms(hospital, capsys, request):
 
 @pytest.mark.parametrize(
     ("text", "confidence", "expected"),
-    [("Aino", 71, True), ("Aino", 60, False), ("H-471123", 55, True), ("OOOOO", 99, False), ("ab", 99, False),
+    [("Aino", 81, True), ("Aino", 71, False), ("H-471123", 55, True), ("OOOOO", 99, False), ("ab", 99, False),
      ("AML", 80, False), ("(-a-b-c-", 99, False)],
 )  # fmt: skip
 def test_debris_is_no_word(text, confidence, expected):
