@@ -188,7 +188,8 @@ def _layout(header: Header) -> Layout:
         syntax = IMPLICIT_LITTLE if implicit else EXPLICIT_LITTLE if little else EXPLICIT_BIG
     if syntax not in uids() and syntax not in IMAGE_CODECS:
         raise BadInput(Reason.NOT_REWRITABLE)
-    frames = max(1, dataset.number(_FRAMES, 1))
+    stated = dataset.number(_FRAMES, 0 if _FRAMES in dataset else 1)
+    frames = max(1, stated)
     bits = math.prod(dataset.number(tag, 0) for tag in (_ROWS, _COLUMNS, _BITS)) * frames
     samples = 2 if "YBR_FULL_422" in dataset.texts(_PHOTOMETRIC) else dataset.number(_SAMPLES, 1)
     return Layout(
@@ -196,7 +197,7 @@ def _layout(header: Header) -> Layout:
         implicit=implicit,
         little_endian=little,
         frames=frames,
-        native_bytes=(bits * samples + 7) // 8 or None,
+        native_bytes=((bits * samples + 7) // 8 or None) if stated > 0 else None,
         offset_table=_OFFSETS in dataset,
     )
 

@@ -10,11 +10,13 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from pydicom.data import get_testdata_file
 
 from jobs.deidentify.images import deidentify_dicom, deidentify_image
 from jobs.deidentify.pixel_ranges import pixel_ranges
 from jobs.deidentify.rescan import find
 from jobs.errors import BadInput
+from jobs.pseudonyms import Pseudonyms
 from schemas.reasons import Reason
 from tests.jobs.deidentify.planting import TOKEN, planted
 
@@ -247,3 +249,14 @@ def test_unknown_media_types_are_not_rewritable(pseudonyms):
     with pytest.raises(BadInput) as error:
         deidentify_image(BytesIO(b""), BytesIO(), media_type="x/y", pseudonyms=pseudonyms, patient_id="", shift_days=-1)
     assert error.value.reason is Reason.NOT_REWRITABLE
+
+
+def test_pixels_stay_where_the_number_of_frames_cannot_be_read():
+    dataset = pydicom.dcmread(get_testdata_file("CT_small.dcm"))
+    dataset.PixelData = dataset.PixelData * 3
+    dataset.add_new(0x00280008, "LO", "3A")
+    data = BytesIO()
+    dataset.save_as(data)
+    target = BytesIO()
+    deidentify_dicom(data, target, Pseudonyms(bytes(32)), "p", -40)
+    assert pydicom.dcmread(BytesIO(target.getvalue())).PixelData == dataset.PixelData
