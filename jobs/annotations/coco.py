@@ -12,7 +12,7 @@ from typing import Any
 from jobs.annotations.names import Notes
 from jobs.annotations.rle import mask_box
 from jobs.annotations.shape import NO_FACTS, Shape, bounds, malformed, number, ring_of, words
-from jobs.annotations.text import Elements, check_end, members, skip
+from jobs.annotations.text import Elements, bare_list, members, skip
 
 LISTS = ("annotations", "images", "categories")
 _GEOMETRY = ("bbox", "segmentation", "keypoints")
@@ -63,11 +63,9 @@ def _names(text: str, notes: Notes) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def _annotations(text: str) -> Iterator[Any]:
-    start = skip(text)
-    if text.startswith("[", start):
-        elements = Elements(text, start)
-        yield from elements
-        check_end(text, elements.end)
+    listed = bare_list(text)
+    if listed is not None:
+        yield from listed
         return
     for name, value in members(text, LISTS):
         if name == "annotations" and isinstance(value, Elements):

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from jobs.annotations.shape import NO_FACTS, Shape, area, malformed, number, ring_of, words
-from jobs.annotations.text import Elements, check_end, json_value, members, skip
+from jobs.annotations.text import Elements, bare_list, json_value, members, skip
 
 Drawn = tuple[str, tuple[float, ...]]
 """Kind and coordinates."""
@@ -42,11 +42,9 @@ def read_geojson(text: str) -> Iterator[Shape]:
 
 
 def _features(text: str) -> Iterator[Any]:
-    start = skip(text)
-    if text.startswith("[", start):
-        elements = Elements(text, start)
-        yield from elements
-        check_end(text, elements.end)
+    listed = bare_list(text)
+    if listed is not None:
+        yield from listed
         return
     lone = False
     for name, value in members(text, ("features",)):
@@ -54,7 +52,7 @@ def _features(text: str) -> Iterator[Any]:
         if isinstance(value, Elements):
             yield from value
     if lone:
-        yield json_value(text, start)[0]
+        yield json_value(text, skip(text))[0]
 
 
 def feature_shapes(feature: Any, position: int) -> Iterable[Shape]:

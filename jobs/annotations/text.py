@@ -111,6 +111,18 @@ def members(text: str, lists: Collection[str], *, to_end: bool = True) -> Iterat
         check_end(text, at)
 
 
+def bare_list(text: str) -> Iterator[Any] | None:
+    """The elements of a document that is a list, one at a time; None where it is none."""
+    start = skip(text)
+    return _to_end(text, start) if text.startswith("[", start) else None
+
+
+def _to_end(text: str, start: int) -> Iterator[Any]:
+    elements = Elements(text, start)
+    yield from elements
+    check_end(text, elements.end)
+
+
 def check_end(text: str, at: int) -> None:
     """Refuse what follows after the end.
 

@@ -52,11 +52,7 @@ def test_a_file_is_read_and_written_as_pydicom_reads_it(path):
     data = path.read_bytes()
     with warnings.catch_warnings(), pydicom.config.disable_value_validation():
         warnings.simplefilter("ignore")
-        try:
-            expected = dict(flat(read(data)))
-        except (ValueError, TypeError, NotImplementedError, UnicodeError):
-            pytest.skip("pydicom cannot read a value of it")
-        assert dict(flat(read(again(data)))) == expected
+        assert dict(flat(read(again(data)))) == dict(flat(read(data)))
 
 
 @pytest.mark.parametrize("cut", [1, 7, 300])
