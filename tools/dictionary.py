@@ -15,6 +15,14 @@ from jobs.dicom import private
 from jobs.dicom.dictionary import ATTRIBUTES, PRIVATE, UIDS
 
 
+LATER = {
+    "1.2.840.10008.1.2.4.110": "JPEG XL Lossless",
+    "1.2.840.10008.1.2.4.111": "JPEG XL JPEG Recompression",
+    "1.2.840.10008.1.2.4.112": "JPEG XL",
+}
+"""UIDs of PS3.6 that pydicom does not list yet."""
+
+
 def attributes() -> Iterator[tuple[str, ...]]:
     """Tag in hexadecimal digits, `x` for any; value representation, multiplicity, name, keyword."""
     for tag, (vr, vm, name, _, keyword) in DicomDictionary.items():
@@ -36,7 +44,7 @@ def privates() -> Iterator[tuple[str, ...]]:
 
 
 if __name__ == "__main__":
-    uids = ((str(uid), entry[0]) for uid, entry in UID_dictionary.items())
-    for to, rows in ((ATTRIBUTES, attributes()), (UIDS, uids), (PRIVATE, privates())):
+    uids = {str(uid): entry[0] for uid, entry in UID_dictionary.items()} | LATER
+    for to, rows in ((ATTRIBUTES, attributes()), (UIDS, uids.items()), (PRIVATE, privates())):
         with open(str(to), "w", encoding="utf-8", newline="\n") as file:
             file.writelines("\t".join(row) + "\n" for row in rows)

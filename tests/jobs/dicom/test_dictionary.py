@@ -14,13 +14,15 @@ from pydicom.valuerep import TEXT_VR_DELIMS
 
 from jobs.dicom.charset import decode
 from jobs.dicom.dictionary import entries, entry, privates, uids
+from tools.dictionary import LATER
 
 
 def test_attributes_and_uids_are_those_of_pydicom():
     assert {tag: (one.vr, one.vm, one.name, one.keyword) for tag, one in entries().items()} == {
         tag: (vr, vm, name, keyword) for tag, (vr, vm, name, _, keyword) in DicomDictionary.items()
     }
-    assert uids() == {str(uid): told[0] for uid, told in UID_dictionary.items()}
+    # Readers of slides add the UIDs of JPEG XL to pydicom's table when they are imported; ours has them anyway.
+    assert uids() == {str(uid): told[0] for uid, told in UID_dictionary.items()} | LATER
     assert privates()["GEMS_ACQU_01", 0x00191002] == ("SL", "1")
 
 
