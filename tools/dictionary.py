@@ -14,7 +14,6 @@ from pydicom.uid import UID_dictionary
 from jobs.dicom import private
 from jobs.dicom.dictionary import ATTRIBUTES, PRIVATE, UIDS
 
-
 LATER = {
     "1.2.840.10008.1.2.4.110": "JPEG XL Lossless",
     "1.2.840.10008.1.2.4.111": "JPEG XL JPEG Recompression",
