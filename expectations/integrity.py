@@ -37,7 +37,8 @@ CHECKS: tuple[Check, ...] = (
     Check(
         "annotations_are_votes",
         _orphans("annotations", "annotation_id", "votes"),
-        "Every annotation is a vote for a cell.",
+        "Every annotation is a vote for a cell, unless the cell could not be cut out.",
+        Severity.WARNING,
     ),
     Check("votes_have_annotations", _orphans("votes", "annotation_id", "annotations"), "Every vote was drawn."),
     Check("votes_have_cells", _orphans("votes", "cell_id", "cells"), "Every vote is for a cell."),
@@ -47,7 +48,7 @@ CHECKS: tuple[Check, ...] = (
     Check(
         "crops_have_cells",
         "SELECT 1 FROM curated_crops c LEFT ANTI JOIN curated_cells p ON c.unit_id = p.cell_id "
-        "WHERE unit_kind = 'cell'",
+        "WHERE unit_kind IN ('cell', 'context')",
         "Every crop shows a cell that there is.",
     ),
     Check("cells_have_labels", _orphans("cells", "cell_id", "consensus"), "Every cell has a label."),

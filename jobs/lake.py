@@ -211,6 +211,7 @@ class Lake:
         scope: DataFrame | str | None = None,
         keep: DataFrame | None = None,
         staged: bool = False,
+        files: Sequence[str] = (),
     ) -> Written:
         """Stage a batch, run its suite, and commit what differs from the table.
 
@@ -221,6 +222,8 @@ class Lake:
                 `EVERYTHING` replaces all rows, and without a scope no row is deleted.
             keep: keys, or part of them, of rows in the scope that stay although they are not in `frame`.
             staged: whether `frame` is read from Parquet already, so that there is no need to stage it again.
+            files: URIs of the Parquet files that hold exactly the rows of `frame`. Where all of them are new, the
+                files become the table's as they are, so that their bytes are not written a second time.
 
         Raises:
             ContractMismatch: a column is missing, or of another type.
@@ -235,7 +238,7 @@ class Lake:
                 batch = self.spark.read.schema(delta.schema(table)).parquet(hadoop_path(staging))
             if not batch.isEmpty():
                 work.warnings += _passed(table, batch)
-            written = self._commit(table, batch, Scope(scope, keep), work)
+            written = self._commit(table, batch, Scope(scope, keep), work, files)
         finally:
             if staging:
                 self.store.delete_folder(staging)
@@ -256,12 +259,15 @@ class Lake:
             for _ in pool.map(inheritable_thread_target(self.spark)(one), frames.items()):
                 pass
 
+    def made_by(self, stage: Stage) -> dict[str, str]:
+        """What each row says of its making."""
+        return {"stage_version": stage.version, "settings_sha256": self.settings.digest(*stage.settings)}
+
     def _conform(self, table: Table, frame: DataFrame, stage: Stage) -> DataFrame:
         """The frame with exactly the contract's columns, in its order and types."""
         from pyspark.sql import functions as F
 
-        made = {"stage_version": stage.version, "settings_sha256": self.settings.digest(*stage.settings)}
-        for column, value in made.items():
+        for column, value in self.made_by(stage).items():
             frame = frame.withColumn(column, F.lit(value))
         found = dict(frame.dtypes)
         wanted = {field.name: field.dataType.simpleString() for field in delta.schema(table).fields}
@@ -273,7 +279,7 @@ class Lake:
                 )
         return frame.select(*table.names)
 
-    def _commit(self, table: Table, batch: DataFrame, scope: Scope, work: Work) -> Written:
+    def _commit(self, table: Table, batch: DataFrame, scope: Scope, work: Work, files: Sequence[str] = ()) -> Written:
         from pyspark.sql import functions as F
 
         note = self._note(table, work)
@@ -281,7 +287,7 @@ class Lake:
             delta.create(self.spark, self.uri(table), table)
             count = batch.count()
             if count or note:
-                delta.append(batch, self.uri(table), note)
+                self._append(table, batch, files, note)
             return Written(table.full_name, count)
         self._check_version(table)
         changes = changes_of(table, batch, self.read(table.full_name), scope)
@@ -292,9 +298,15 @@ class Lake:
         elif written.inserted or (note and note != self.progress(work.stage)):
             if counts.get("keep"):
                 new = changes.where(F.col(ACTION) == "insert").select(*table.key)
-                batch = batch.join(new, list(table.key), "left_semi").select(*table.names)
-            delta.append(batch, self.uri(table), note)
+                batch, files = batch.join(new, list(table.key), "left_semi").select(*table.names), ()
+            self._append(table, batch, files, note)
         return written
+
+    def _append(self, table: Table, batch: DataFrame, files: Sequence[str], note: dict[str, Any]) -> None:
+        if files:
+            delta.take(self._log(table), self.store, self.uri(table), files, table, note)
+        else:
+            delta.append(batch, self.uri(table), note)
 
     def _log(self, table: Table, version: int | None = None) -> Any:
         return delta.log(self.uri(table), self.settings.places.s3_endpoint, version)

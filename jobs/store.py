@@ -89,6 +89,23 @@ class Store:
             temporary.unlink()
         return True
 
+    def link(self, source: str, target: str) -> None:
+        """Give the same bytes another URI as well, without a way through this process.
+
+        A hard link where the file system has them; else a copy, on S3 by the server.
+        """
+        if _is_s3(target):
+            with _s3_errors():
+                self._s3().copy(_bucket_key(source), **_bucket_key(target))
+            return
+        path = _local(target)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        try:
+            os.link(_local(source), path)
+        except OSError:
+            shutil.copyfile(_local(source), path)
+
     def exists(self, uri: str) -> bool:
         """Whether there is a file or object at the URI."""
         if not _is_s3(uri):

@@ -85,9 +85,10 @@ CROP = Stage(
     name="crop",
     does="Find the cells that annotations mean, and cut each out of its scan.",
     reads=("curated.scans", "curated.regions", "curated.annotations"),
-    writes=("curated.cells", "curated.features", "curated.crops", "curated.votes"),
-    unit="annotation",
+    writes=("restricted.quarantine", "curated.cells", "curated.features", "curated.crops", "curated.votes"),
+    unit="annotation and crop",
     settings=("crop",),
+    version="2",
 )
 DEDUPLICATE = Stage(
     name="deduplicate",

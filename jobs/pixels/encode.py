@@ -8,6 +8,7 @@ level 1 with the Up filter and Huffman coding only writes 990 images/s of 68 kB;
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.metadata import version
 
 import imagecodecs
 import numpy as np
@@ -52,6 +53,15 @@ ENCODERS: dict[str, Callable[[NDArray[np.uint8]], bytes]] = {
     "jpeg": encode_jpeg,
 }
 """By the name of the format, which is the suffix of its files."""
+
+
+MEDIA_TYPES = {"png": "image/png", "jxl": "image/jxl", "jpeg": "image/jpeg"}
+ENCODER_VERSIONS = {
+    "png": ENCODER_VERSION,
+    "jxl": f"imagecodecs {imagecodecs.__version__}, {imagecodecs.jpegxl_version()}, lossless, effort 1",
+    "jpeg": f"simplejpeg {version('simplejpeg')}, quality {_QUALITY}, 4:4:4",
+}
+"""As `ENCODER_VERSION`, of each format."""
 
 
 def decode_png(data: bytes) -> NDArray[np.uint8]:
