@@ -109,6 +109,19 @@ def rotate_key(options: Namespace) -> int:
     return 0
 
 
+def vacuum(options: Namespace) -> int:
+    """Remove versions of tables that nobody will ask for again."""
+    from jobs.vacuum import vacuum as remove
+
+    done = remove(_lake(options), days=options.days, unpin=options.unpin)
+    print(f"{done.files} files of earlier versions removed, {done.bytes / 1e6:.1f} MB")
+    for release in done.unpinned:
+        print(f"{release} can no longer be built again; what was published of it stays.")
+    for release, tables in done.pinned.items():
+        print(f"{release} pins earlier versions, which stay with all that they hold: {', '.join(tables)}")
+    return 0
+
+
 def query(options: Namespace) -> int:
     """Answer one statement, or open a shell."""
     from jobs.query import answer
