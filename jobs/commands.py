@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobs.errors import UsageError
-from jobs.settings import load_settings
 from schemas.reasons import Reason
 from schemas.stages import STAGES, Stage
 
@@ -155,6 +154,7 @@ def demo(options: Namespace) -> int:
     from jobs.lake import Lake
     from jobs.release import signoff
     from jobs.release import stage as release
+    from jobs.settings import load_settings
     from schemas.stages import RELEASE
 
     started = time.time()
@@ -273,6 +273,7 @@ def airflow(options: Namespace) -> int:
 
 def _lake(options: Namespace) -> Lake:
     from jobs.lake import Lake
+    from jobs.settings import load_settings
 
     return Lake(load_settings(options.settings or os.environ.get("HEMALAKE_SETTINGS", "hemalake.toml")))
 
