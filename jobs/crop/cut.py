@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from jobs.frames import Row, ddl, rows_type
+from jobs.frames import Row, ddl
 from jobs.pixels.crop import crops
 from jobs.pixels.digest import perceptual_hash, pixel_sha256
 from jobs.pixels.encode import ENCODER_VERSION, encode_png
-from jobs.pixels.features import focus, saturation
 from jobs.pixels.open import open_scan
 from jobs.pixels.reader import Reader
 from jobs.settings import Settings
@@ -25,11 +24,8 @@ OVERVIEW = "overview"
 """Preset of the small image of a whole region, by which scans are compared."""
 OVERVIEW_SIDE = 320
 """Longer side of an overview, in pixels."""
-FEATURES_VERSION = "1"
 
-CUT_SCHEMA = ddl(
-    {column.name: column.type for column in CROPS.own_columns} | {"features": rows_type("curated.features")}
-)
+CUT_SCHEMA = ddl({column.name: column.type for column in CROPS.own_columns})
 
 
 @dataclass(frozen=True)
@@ -59,10 +55,9 @@ class Cutter:
         centers = np.array([(cell["x"], cell["y"]) for cell in cells], dtype=np.float64)
         pad = (crop.pad[0], crop.pad[1], crop.pad[2])
         for index, cut in crops(reader, centers, size=crop.size, pad=pad):
-            unit = cells[index]["cell_id"]
             yield {
                 **_pixels(cut.pixels),
-                "unit_id": unit,
+                "unit_id": cells[index]["cell_id"],
                 "unit_kind": "cell",
                 "preset": preset(self.settings),
                 "scan_id": row["scan_id"],
@@ -76,7 +71,6 @@ class Cutter:
                 "border_policy": "pad",
                 "valid_fraction": cut.valid_fraction,
                 "absent_fraction": cut.absent_fraction,
-                "features": _features(unit, row["scan_id"], cut.pixels),
             }
 
     def _overview(self, row: Row, reader: Reader, region: str) -> Row:
@@ -97,7 +91,6 @@ class Cutter:
             "border_policy": "pad",
             "valid_fraction": 1.0,
             "absent_fraction": 0.0,
-            "features": [],
         }
 
 
@@ -135,22 +128,3 @@ def _pixels(pixels: NDArray[np.uint8]) -> Row:
         "encoder_version": ENCODER_VERSION,
         "image": encode_png(pixels),
     }
-
-
-def _features(unit: str, scan: str, pixels: NDArray[np.uint8]) -> list[Row]:
-    measured = {
-        "focus": (focus(pixels), "variance of the Laplacian of luma"),
-        "saturation": (saturation(pixels), "mean saturation in HSV"),
-    }
-    return [
-        {
-            "unit_id": unit,
-            "feature": name,
-            "scan_id": scan,
-            "value": float(value),
-            "unit": "1",
-            "method": method,
-            "version": FEATURES_VERSION,
-        }
-        for name, (value, method) in measured.items()
-    ]

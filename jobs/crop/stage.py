@@ -13,7 +13,7 @@ from jobs.accounting import Account
 from jobs.crop.cells import Cell, Mark, group
 from jobs.crop.cut import CUT_SCHEMA, OVERVIEW, Cutter, preset
 from jobs.frames import Row, ddl, exploded, kept, mapped, parked, rows_type, spread
-from jobs.lake import EVERYTHING, Lake, Work, contract
+from jobs.lake import EVERYTHING, Lake, Work
 from schemas.contract import Zone
 
 if TYPE_CHECKING:
@@ -31,10 +31,7 @@ def run(lake: Lake, work: Work) -> list[Account]:
         lake.write(work, "curated.cells", cells, scope=scope, staged=True)
         with parked(lake, cut(lake, missing_units(lake, work, wanted), cells), Zone.CURATED) as crops:
             keep = wanted.select("unit_id", "preset")
-            features, units = exploded(crops, "features"), keep.select("unit_id")
-            lake.write(work, "curated.features", features, scope=scope, keep=units, staged=True)
-            own = [column.name for column in contract("curated.crops").own_columns]
-            lake.write(work, "curated.crops", crops.select(*own), scope=scope, keep=keep, staged=True)
+            lake.write(work, "curated.crops", crops, scope=scope, keep=keep, staged=True)
         lake.write(work, "curated.votes", votes, scope=scope, staged=True)
         came = lake.read("curated.annotations").join(changed, "scan_id", "left_semi").count()
         return [Account("annotation", came, votes.count(), 0)]
@@ -145,7 +142,7 @@ def missing_units(lake: Lake, work: Work, wanted: DataFrame) -> DataFrame:
 
 
 def cut(lake: Lake, missing: DataFrame, cells: DataFrame) -> DataFrame:
-    """The missing crops, cut scan by scan, with their features."""
+    """The missing crops, cut scan by scan."""
     from pyspark.sql import functions as F
 
     single = missing.join(cells.select(F.col("cell_id").alias("unit_id"), "center_x", "center_y"), "unit_id")
