@@ -51,7 +51,7 @@ def wanted_crops(lake: Lake, work: Work) -> DataFrame:
     changed = lake.changes("curated.crops", work.last("curated.crops")).select("unit_id", "preset").distinct()
     headers = lake.changes("curated.scans", work.last("curated.scans")).select("scan_id").distinct()
     new = crops.join(changed, ["unit_id", "preset"], "left_semi")
-    return new.union(crops.join(headers, "scan_id", "left_semi")).select(*_PIXELS).distinct()
+    return new.unionByName(crops.join(headers, "scan_id", "left_semi")).select(*_PIXELS).distinct()
 
 
 def with_pixels(lake: Lake, work: Work, wanted: DataFrame) -> DataFrame:
