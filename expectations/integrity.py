@@ -51,6 +51,8 @@ CHECKS: tuple[Check, ...] = (
         "WHERE unit_kind IN ('cell', 'context')",
         "Every crop shows a cell that there is.",
     ),
+    Check("cells_are_measured", _orphans("cells", "cell_id", "features", "unit_id"), "Every cell was measured."),
+    Check("features_have_crops", _orphans("features", "unit_id", "crops"), "What was measured has its pixels."),
     Check("cells_have_labels", _orphans("cells", "cell_id", "consensus"), "Every cell has a label."),
     Check("cells_are_samples", _orphans("cells", "cell_id", "samples"), "Every cell is a sample."),
     Check("samples_are_cells", _orphans("samples", "cell_id", "cells"), "Every sample is a cell."),

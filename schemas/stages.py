@@ -85,10 +85,17 @@ CROP = Stage(
     name="crop",
     does="Find the cells that annotations mean, and cut each out of its scan.",
     reads=("curated.scans", "curated.regions", "curated.annotations"),
-    writes=("restricted.quarantine", "curated.cells", "curated.features", "curated.crops", "curated.votes"),
+    writes=("restricted.quarantine", "curated.cells", "curated.crops", "curated.votes"),
     unit="annotation and crop",
     settings=("crop",),
     version="2",
+)
+MEASURE = Stage(
+    name="measure",
+    does="Tell the quality and the features of every cell and tile from its crop.",
+    reads=("curated.crops", "curated.scans"),
+    writes=("curated.features",),
+    unit="crop",
 )
 DEDUPLICATE = Stage(
     name="deduplicate",
@@ -152,4 +159,4 @@ RELEASE = Stage(
     version="2",
 )
 
-STAGES: tuple[Stage, ...] = (INGEST, DEIDENTIFY, CROP, DEDUPLICATE, JOIN, VALIDATE, RELEASE)
+STAGES: tuple[Stage, ...] = (INGEST, DEIDENTIFY, CROP, MEASURE, DEDUPLICATE, JOIN, VALIDATE, RELEASE)
