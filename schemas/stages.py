@@ -85,17 +85,19 @@ CROP = Stage(
     name="crop",
     does="Find the cells that annotations mean, and cut each out of its scan.",
     reads=("curated.scans", "curated.regions", "curated.annotations"),
-    writes=("curated.cells", "curated.features", "curated.crops", "curated.votes"),
+    writes=("curated.cells", "curated.features", "curated.fingerprints", "curated.crops", "curated.votes"),
     unit="annotation",
     settings=("crop",),
+    version="2",
 )
 DEDUPLICATE = Stage(
     name="deduplicate",
     does="Find scans and cells that show the same thing, and link them.",
-    reads=("curated.scans", "curated.cells", "curated.crops"),
+    reads=("curated.scans", "curated.cells", "curated.fingerprints"),
     writes=("curated.duplicates",),
     unit="crop",
     settings=("duplicates", "crop"),
+    version="2",
 )
 JOIN = Stage(
     name="join",
@@ -131,6 +133,7 @@ VALIDATE = Stage(
         "curated.deid_log",
         "curated.cells",
         "curated.features",
+        "curated.fingerprints",
         "curated.crops",
         "curated.votes",
         "curated.duplicates",

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from jobs.crop.fingerprints import fingerprint
 from jobs.frames import Row, ddl, rows_type
 from jobs.pixels.crop import crops
 from jobs.pixels.digest import perceptual_hash, pixel_sha256
@@ -28,7 +29,8 @@ OVERVIEW_SIDE = 320
 FEATURES_VERSION = "1"
 
 CUT_SCHEMA = ddl(
-    {column.name: column.type for column in CROPS.own_columns} | {"features": rows_type("curated.features")}
+    {column.name: column.type for column in CROPS.own_columns}
+    | {"features": rows_type("curated.features"), "fingerprints": rows_type("curated.fingerprints")}
 )
 
 
@@ -60,7 +62,7 @@ class Cutter:
         pad = (crop.pad[0], crop.pad[1], crop.pad[2])
         for index, cut in crops(reader, centers, size=crop.size, pad=pad):
             unit = cells[index]["cell_id"]
-            yield {
+            made = {
                 **_pixels(cut.pixels),
                 "unit_id": unit,
                 "unit_kind": "cell",
@@ -78,10 +80,11 @@ class Cutter:
                 "absent_fraction": cut.absent_fraction,
                 "features": _features(unit, row["scan_id"], cut.pixels),
             }
+            yield made | {"fingerprints": [fingerprint(made, cut.pixels, reader.size)]}
 
     def _overview(self, row: Row, reader: Reader, region: str) -> Row:
         pixels, scale = overview(reader, OVERVIEW_SIDE)
-        return {
+        made = {
             **_pixels(pixels),
             "unit_id": region,
             "unit_kind": "region",
@@ -99,6 +102,7 @@ class Cutter:
             "absent_fraction": 0.0,
             "features": [],
         }
+        return made | {"fingerprints": [fingerprint(made, pixels, reader.size)]}
 
 
 def preset(settings: Settings) -> str:

@@ -33,6 +33,9 @@ def run(lake: Lake, work: Work) -> list[Account]:
             keep = wanted.select("unit_id", "preset")
             features, units = exploded(crops, "features"), keep.select("unit_id")
             lake.write(work, "curated.features", features, scope=scope, keep=units, staged=True)
+            lake.write(
+                work, "curated.fingerprints", exploded(crops, "fingerprints"), scope=scope, keep=keep, staged=True
+            )
             own = [column.name for column in contract("curated.crops").own_columns]
             lake.write(work, "curated.crops", crops.select(*own), scope=scope, keep=keep, staged=True)
         lake.write(work, "curated.votes", votes, scope=scope, staged=True)
