@@ -96,7 +96,7 @@ DEDUPLICATE = Stage(
     reads=("curated.scans", "curated.cells", "curated.fingerprints"),
     writes=("curated.duplicates",),
     unit="crop",
-    settings=("duplicates", "crop"),
+    settings=("crop",),
     version="2",
 )
 JOIN = Stage(
