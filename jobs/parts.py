@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from jobs.frames import ddl
 from jobs.lake import Lake, Work, contract
 from jobs.store import Store, hadoop_path
 
@@ -82,23 +83,26 @@ def part_name(keys: Iterable[str]) -> str:
 
 
 @contextmanager
-def parts_of(lake: Lake, work: Work, name: str, columns: str) -> Iterator[Parts]:
-    """The parts of a table for one run of a stage; removed when all is committed, kept when it fails.
-
-    Args:
-        name: the table.
-        columns: Spark's DDL of the rows that executors write, without what says who made them.
-    """
-    from pyspark.sql.pandas.types import to_arrow_schema
-    from pyspark.sql.types import StructType
-
+def parts_of(lake: Lake, work: Work, *names: str) -> Iterator[list[Parts]]:
+    """The parts of some tables for one run of a stage; removed when all is committed, kept when it fails."""
     made_by = lake.made_by(work.stage)
-    schema = to_arrow_schema(StructType.fromDDL(f"{columns}, {', '.join(f'{each} string' for each in made_by)}"))
     facts = json.dumps([made_by, lake.key_rotations(), work.now], sort_keys=True)
-    root = f"{lake.settings.zone_root(contract(name).zone)}/_staging/{work.stage.name}-parts"
+    root = f"{lake.settings.zone_root('curated')}/_staging/{work.stage.name}-parts"
     wanted = hashlib.sha256(facts.encode()).hexdigest()[:32]
     for folder in lake.store.folders(root):
         if folder != wanted:
             lake.store.delete_folder(f"{root}/{folder}")
-    yield Parts(lake.store, f"{root}/{wanted}", schema, made_by)
+    yield [
+        Parts(lake.store, f"{root}/{wanted}/{contract(name).name}", _arrow_schema(name, made_by), made_by)
+        for name in names
+    ]
     lake.store.delete_folder(root)
+
+
+def _arrow_schema(name: str, made_by: dict[str, str]) -> pa.Schema:
+    """Of the rows of a table, with what each says of its making."""
+    from pyspark.sql.pandas.types import to_arrow_schema
+    from pyspark.sql.types import StructType
+
+    columns = {column.name: column.type for column in contract(name).own_columns} | dict.fromkeys(made_by, "string")
+    return to_arrow_schema(StructType.fromDDL(ddl(columns)))

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from jobs.crop.fingerprints import fingerprint
 from jobs.crop.plan import Options, places, sides
 from jobs.crop.presets import OVERVIEW, Preset, presets
 from jobs.errors import BadInput, HemalakeError, UsageError
@@ -23,19 +24,17 @@ from jobs.pixels.open import open_scan
 from jobs.pixels.reader import Mpp, Reader
 from jobs.settings import Settings
 from jobs.store import Store
-from schemas.crops import CROPS
 from schemas.reasons import Reason
 
 OVERVIEW_SIDE = 320
 """Longer side of an overview, in pixels."""
 
-CUT_SCHEMA = ddl({column.name: column.type for column in CROPS.own_columns})
 RANGE_SCHEMA = ddl({
     "part": "string",
     "failed": "array<struct<unit_id:string,unit_kind:string,preset:string,scan_id:string,reason:string>>",
 })  # fmt: skip
-Found = tuple[str, Preset, Row | Reason]
-"""A unit, one of its crops, and that crop as a row of `CUT_SCHEMA`, or why there is none."""
+Found = tuple[str, Preset, tuple[Row, Row | None] | Reason]
+"""A unit, one of its crops, and that crop as a row with its fingerprint, if it is compared, or why there is none."""
 WHOLE = Preset(OVERVIEW, "region", OVERVIEW_SIDE)
 
 
@@ -49,7 +48,8 @@ class Cutter:
 
     store: Store
     settings: Settings
-    parts: Parts
+    crops: Parts
+    fingerprints: Parts
 
     def __call__(self, row: Row) -> Iterator[Row]:
         """Cut the units of one range and write them as one part.
@@ -62,11 +62,20 @@ class Cutter:
         """
         failed: list[Row] = []
         name = part_name(unit["unit_id"] for scan in row["scans"] for unit in scan["units"])
-        count = self.parts.write(name, (crop for scan in row["scans"] for crop in self._crops(scan, failed)))
+        count = self.crops.write(name, self._part(name, row["scans"], failed))
         yield {"part": name if count else "", "failed": failed}
 
-    def _crops(self, scan: Row, failed: list[Row]) -> Iterator[Row]:
-        """Crops of one scan; what could not be cut is added to `failed`."""
+    def _part(self, name: str, scans: list[Row], failed: list[Row]) -> Iterator[Row]:
+        """Crops of a range; their fingerprints are written before the part of the crops is complete."""
+        known_by = []
+        for scan in scans:
+            for crop, fingerprint in self._crops(scan, failed):
+                known_by += [fingerprint] if fingerprint else []
+                yield crop
+        self.fingerprints.write(name, known_by)
+
+    def _crops(self, scan: Row, failed: list[Row]) -> Iterator[tuple[Row, Row | None]]:
+        """Crops of one scan with their fingerprints; what could not be cut is added to `failed`."""
         of_cells = presets(self.settings.crop)
         left = {
             (unit["unit_id"], preset.name): preset
@@ -133,16 +142,18 @@ class Cutter:
         pad = (crop.pad[0], crop.pad[1], crop.pad[2])
         for index, found in cut(reader, np.vstack(windows), pad):
             unit, preset = wanted[index]
-            yield unit, preset, self._row(scan, unit, preset, found)
+            yield unit, preset, self._row(scan, reader, unit, preset, found)
 
-    def _row(self, scan: Row, unit: str, preset: Preset, found: Cut | BadInput) -> Row | Reason:
+    def _row(
+        self, scan: Row, reader: Reader, unit: str, preset: Preset, found: Cut | BadInput
+    ) -> tuple[Row, Row | None] | Reason:
         if isinstance(found, BadInput):
             return found.reason
         if not found.valid_fraction:
             return Reason.OUTSIDE_SCAN
         height, width = found.pixels.shape[:2]
         pixels = resampled(found.pixels, preset.size)
-        return {
+        row = {
             **_pixels(pixels, self.settings.crop.encoding),
             "unit_id": unit,
             "unit_kind": preset.kind,
@@ -159,14 +170,15 @@ class Cutter:
             "valid_fraction": found.valid_fraction,
             "absent_fraction": found.absent_fraction,
         }
+        return row, fingerprint(row, pixels, reader.size) if preset.kind == "cell" else None
 
 
-def _overview(scan: Row, reader: Reader, region: str) -> Row | Reason:
+def _overview(scan: Row, reader: Reader, region: str) -> tuple[Row, Row] | Reason:
     try:
         pixels, scale = overview(reader, OVERVIEW_SIDE)
     except BadInput as bad:
         return bad.reason
-    return {
+    row = {
         **_pixels(pixels, "png"),
         "unit_id": region,
         "unit_kind": "region",
@@ -183,6 +195,7 @@ def _overview(scan: Row, reader: Reader, region: str) -> Row | Reason:
         "valid_fraction": 1.0,
         "absent_fraction": 0.0,
     }
+    return row, fingerprint(row, pixels, reader.size)
 
 
 def overview(reader: Reader, side: int) -> tuple[NDArray[np.uint8], float]:

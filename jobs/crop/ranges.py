@@ -64,13 +64,13 @@ def missing_units(lake: Lake, work: Work, wanted: DataFrame, cut_before: DataFra
     return wanted.join(there, CROP_KEY, "left_anti").select("unit_id").distinct()
 
 
-def cut(lake: Lake, units: DataFrame, parts: Parts) -> DataFrame:
+def cut(lake: Lake, units: DataFrame, crops: Parts, fingerprints: Parts) -> DataFrame:
     """What became of each range of units, as rows of `RANGE_SCHEMA`; their crops lie in the parts."""
     count = units.count()
     cores = lake.spark.sparkContext.defaultParallelism
     size = min(RANGE_MOST, max(RANGE_LEAST, -(-count // (RANGES_A_CORE * cores))))
     rows = ranges(units, lake.read("curated.scans"), size).repartition(max(1, -(-count // size)))
-    return mapped(rows, RANGE_SCHEMA, Cutter(lake.store, lake.settings, parts))
+    return mapped(rows, RANGE_SCHEMA, Cutter(lake.store, lake.settings, crops, fingerprints))
 
 
 def ranges(units: DataFrame, scans: DataFrame, size: int) -> DataFrame:
