@@ -32,7 +32,7 @@ def test_relative_places_count_from_the_file(tmp_path):
     ("text", "said"),
     [
         ("[places]\nlake = 'l'\n[sources]\n", "places.landing"),
-        (GOOD + "[crop]\nsise = 250\n", r"crop\.sise.*known here: pad, same_cell_distance, size"),
+        (GOOD + "[crop]\nsise = 250\n", r"crop\.sise.*known here: border, context, encoding, mpp, pad, same_cell_distance, size"),
         (GOOD + "[crop]\nsize = 'large'\n", r"crop\.size.*int"),
         (GOOD + "[crop]\nsize = 0\n", r"crop\.size.*between"),
         (GOOD + "[split]\ntrain = 0.9\nvalidation = 0.2\n", "split.*test side"),
