@@ -150,7 +150,9 @@ def run(folder: Path, options: argparse.Namespace) -> bool:
     held = lake.read("restricted.quarantine").where("resolved_by IS NULL AND stage = 'crop'").count()
     print(f"codec loop: {loop:.1f} s, {loops[0]['decoder']} and {loops[0]['encoder']}, {options.cores} processes")
     print(f"planted pairs found: {found['recall']:.4f} {found['recall_by_kind']}")
-    print(f"distinct cells merged: {found['merged']}")
+    print(
+        f"distinct cells merged: {found['merged']}; scans that de-identification holds back: {found['scans_held_back']}"
+    )
     print(f"memory {peak / 1e9:.2f} GB at most; crops held back: {held}")
     print(" ".join(f"{name} {value:.2f}" for name, value in ratios.items()))
     good = found["recall"] >= RECALL and not found["merged"] and not held
@@ -321,19 +323,24 @@ def score(lake: Lake, given: Delivery) -> dict[str, object]:
     for cell in cells:
         shown.setdefault(cell.scan_id, {})[cell.center_x, cell.center_y] = cell.cell_id
     by_points = {frozenset(own): own for own in shown.values()}
-    of_scan = {name: by_points[points] for name, points in given.places.items()}
+    of_scan = {name: by_points[points] for name, points in given.places.items() if points in by_points}
     same: dict[str, set[str]] = {}
     planted: dict[str, list[frozenset[str]]] = {}
     for copy in given.copies:
-        a, b = of_scan[copy.field][copy.cell], of_scan[copy.other_field][copy.other_cell]
-        planted.setdefault(copy.kind, []).append(frozenset((a, b)))
-        same.setdefault(a, {a}).add(b)
+        if copy.field in of_scan and copy.other_field in of_scan:
+            a, b = of_scan[copy.field][copy.cell], of_scan[copy.other_field][copy.other_cell]
+            planted.setdefault(copy.kind, []).append(frozenset((a, b)))
+            same.setdefault(a, {a}).add(b)
     true = {frozenset((a, b)) for group in same.values() for a in group for b in group if a != b}
     rows = lake.read("curated.duplicates").where("unit_kind = 'cell'").select("unit_a", "unit_b", "kind").collect()
     merged = {frozenset((row.unit_a, row.unit_b)) for row in rows if row.kind not in LINKED}
     hits = {kind: sum(pair in merged for pair in pairs) / len(pairs) for kind, pairs in planted.items()}
-    recall = sum(pair in merged for pairs in planted.values() for pair in pairs) / len(given.copies)
-    return {"recall": recall, "recall_by_kind": hits, "planted": len(given.copies), "merged": len(merged - true)}
+    count = sum(map(len, planted.values()))
+    recall = sum(pair in merged for pairs in planted.values() for pair in pairs) / count
+    return {
+        "recall": recall, "recall_by_kind": hits, "planted": count, "merged": len(merged - true),
+        "scans_held_back": len(given.places) - len(of_scan),
+    }  # fmt: skip
 
 
 LINKED = ("window",)
