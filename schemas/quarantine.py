@@ -11,7 +11,7 @@ QUARANTINE = Table(
     key=("stage", "unit_kind", "unit_id"),
     own_columns=(
         Column("stage", "string", "The stage that held it back."),
-        Column("unit_kind", "string", "What the stage accounts for.", values=("file", "record", "annotation")),
+        Column("unit_kind", "string", "What the stage accounts for.", values=("file", "record", "annotation", "crop")),
         Column("unit_id", "string", "Which unit: path, or path and position.", privacy=Privacy.DIRECT),
         Column("source", "string", "The source that delivered it."),
         Column("delivery", "string", "The delivery that it came with."),

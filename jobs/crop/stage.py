@@ -30,7 +30,8 @@ def run(lake: Lake, work: Work) -> list[Account]:
         wanted = wanted_units(lake, changed, cells)
         lake.write(work, "curated.cells", cells, scope=scope, staged=True)
         with parked(lake, cut(lake, missing_units(lake, work, wanted), cells), Zone.CURATED) as crops:
-            keep = wanted.select("unit_id", "preset")
+            tiles = lake.read("curated.crops").where("unit_kind = 'tile'")
+            keep = wanted.select("unit_id", "preset").union(tiles.select("unit_id", "preset"))
             lake.write(work, "curated.crops", crops, scope=scope, keep=keep, staged=True)
         lake.write(work, "curated.votes", votes, scope=scope, staged=True)
         came = lake.read("curated.annotations").join(changed, "scan_id", "left_semi").count()
@@ -61,7 +62,9 @@ def grouped(lake: Lake, changed: DataFrame) -> DataFrame:
         "vocabulary",
         "annotated_at",
     )
-    regions = lake.read("curated.regions").groupBy("scan_id").agg(F.min("region_id").alias("region_id"))
+    regions = (
+        lake.read("curated.regions").where("name IS NULL").groupBy("scan_id").agg(F.min("region_id").alias("region_id"))
+    )
     rows = (
         regions.join(listed("annotations", *marks), "scan_id")
         .join(listed("cells", "cell_id", "center_x", "center_y"), "scan_id", "left")
@@ -126,7 +129,7 @@ def wanted_units(lake: Lake, changed: DataFrame, cells: DataFrame) -> DataFrame:
     """scan_id, unit_id, preset of every crop that the changed scans should have."""
     from pyspark.sql import functions as F
 
-    regions = lake.read("curated.regions").join(changed, "scan_id", "left_semi")
+    regions = lake.read("curated.regions").where("name IS NULL").join(changed, "scan_id", "left_semi")
     whole = regions.select("scan_id", F.col("region_id").alias("unit_id"), F.lit(OVERVIEW).alias("preset"))
     single = cells.select("scan_id", F.col("cell_id").alias("unit_id"), F.lit(preset(lake.settings)).alias("preset"))
     return whole.unionByName(single)
