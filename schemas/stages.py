@@ -79,16 +79,31 @@ DEIDENTIFY = Stage(
     ),
     unit="file, record and annotation",
     settings=("sources", "deidentify"),
-    version="2",
+    version="3",
 )
 CROP = Stage(
     name="crop",
     does="Find the cells that annotations mean, and cut each out of its scan.",
     reads=("curated.scans", "curated.regions", "curated.annotations"),
-    writes=("restricted.quarantine", "curated.cells", "curated.features", "curated.crops", "curated.votes"),
+    writes=("restricted.quarantine", "curated.cells", "curated.crops", "curated.votes"),
     unit="annotation and crop",
     settings=("crop",),
     version="2",
+)
+TILE = Stage(
+    name="tile",
+    does="Cut the tissue of H&E sections into tiles of a stated size of pixel.",
+    reads=("curated.scans", "curated.regions"),
+    writes=("curated.crops", "restricted.quarantine", "curated.tiles"),
+    unit="slide and tile",
+    settings=("tiles", "crop"),
+)
+MEASURE = Stage(
+    name="measure",
+    does="Tell the quality and the features of every cell and tile from its crop.",
+    reads=("curated.crops", "curated.scans"),
+    writes=("curated.features",),
+    unit="crop",
 )
 DEDUPLICATE = Stage(
     name="deduplicate",
@@ -131,6 +146,7 @@ VALIDATE = Stage(
         "curated.annotations",
         "curated.deid_log",
         "curated.cells",
+        "curated.tiles",
         "curated.features",
         "curated.crops",
         "curated.votes",
@@ -152,4 +168,4 @@ RELEASE = Stage(
     version="2",
 )
 
-STAGES: tuple[Stage, ...] = (INGEST, DEIDENTIFY, CROP, DEDUPLICATE, JOIN, VALIDATE, RELEASE)
+STAGES: tuple[Stage, ...] = (INGEST, DEIDENTIFY, CROP, TILE, MEASURE, DEDUPLICATE, JOIN, VALIDATE, RELEASE)

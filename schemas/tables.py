@@ -28,6 +28,7 @@ from schemas.shapes import SHAPES
 from schemas.snapshots import SNAPSHOTS
 from schemas.specimens import SPECIMENS
 from schemas.splits import SPLITS
+from schemas.tiles import TILES
 from schemas.votes import VOTES
 
 TABLES: dict[str, Table] = {
@@ -52,6 +53,7 @@ TABLES: dict[str, Table] = {
         CELLS,
         VOTES,
         CONSENSUS,
+        TILES,
         CROPS,
         FEATURES,
         DUPLICATES,

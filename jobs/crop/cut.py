@@ -13,13 +13,12 @@ from PIL import Image
 from jobs.crop.plan import Options, places, sides
 from jobs.crop.presets import OVERVIEW, Preset, presets
 from jobs.errors import BadInput, HemalakeError, UsageError
-from jobs.frames import Row, ddl, rows_type
+from jobs.frames import Row, ddl
 from jobs.parts import Parts, part_name
 from jobs.pixels.crop import Crop as Cut
 from jobs.pixels.crop import Ints, cut, resampled
 from jobs.pixels.digest import perceptual_hash, pixel_sha256
 from jobs.pixels.encode import ENCODER_VERSIONS, ENCODERS, MEDIA_TYPES
-from jobs.pixels.features import focus, saturation
 from jobs.pixels.open import open_scan
 from jobs.pixels.reader import Mpp, Reader
 from jobs.settings import Settings
@@ -29,11 +28,8 @@ from schemas.reasons import Reason
 
 OVERVIEW_SIDE = 320
 """Longer side of an overview, in pixels."""
-FEATURES_VERSION = "1"
 
-CUT_SCHEMA = ddl(
-    {column.name: column.type for column in CROPS.own_columns} | {"features": rows_type("curated.features")}
-)
+CUT_SCHEMA = ddl({column.name: column.type for column in CROPS.own_columns})
 RANGE_SCHEMA = ddl({
     "part": "string",
     "failed": "array<struct<unit_id:string,unit_kind:string,preset:string,scan_id:string,reason:string>>",
@@ -162,7 +158,6 @@ class Cutter:
             "border_policy": self.settings.crop.border,
             "valid_fraction": found.valid_fraction,
             "absent_fraction": found.absent_fraction,
-            "features": _features(unit, scan["scan_id"], pixels) if preset.kind == "cell" else [],
         }
 
 
@@ -187,7 +182,6 @@ def _overview(scan: Row, reader: Reader, region: str) -> Row | Reason:
         "border_policy": "pad",
         "valid_fraction": 1.0,
         "absent_fraction": 0.0,
-        "features": [],
     }
 
 
@@ -220,22 +214,3 @@ def _pixels(pixels: NDArray[np.uint8], encoding: str) -> Row:
         "encoder_version": ENCODER_VERSIONS[encoding],
         "image": ENCODERS[encoding](pixels),
     }
-
-
-def _features(unit: str, scan: str, pixels: NDArray[np.uint8]) -> list[Row]:
-    measured = {
-        "focus": (focus(pixels), "variance of the Laplacian of luma"),
-        "saturation": (saturation(pixels), "mean saturation in HSV"),
-    }
-    return [
-        {
-            "unit_id": unit,
-            "feature": name,
-            "scan_id": scan,
-            "value": float(value),
-            "unit": "1",
-            "method": method,
-            "version": FEATURES_VERSION,
-        }
-        for name, (value, method) in measured.items()
-    ]

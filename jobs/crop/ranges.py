@@ -22,7 +22,7 @@ def units_of(lake: Lake, changed: DataFrame, cells: DataFrame) -> DataFrame:
     """scan_id, unit_id, unit_kind, x, y of every region and cell of the changed scans; regions have no place."""
     from pyspark.sql import functions as F
 
-    regions = lake.read("curated.regions").join(changed, "scan_id", "left_semi")
+    regions = lake.read("curated.regions").where("name IS NULL").join(changed, "scan_id", "left_semi")
     nowhere = F.lit(None).cast("double")
     whole = regions.select(
         "scan_id",

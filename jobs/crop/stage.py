@@ -15,7 +15,7 @@ from jobs.crop.cells import Cell, Mark, group
 from jobs.crop.cut import CUT_SCHEMA
 from jobs.crop.ranges import CROP_KEY, cut, missing_units, units_of, wanted_crops
 from jobs.frames import Row, ddl, exploded, kept, mapped, parked, rows_type, spread
-from jobs.lake import EVERYTHING, Lake, Work, contract
+from jobs.lake import EVERYTHING, Lake, Work
 from jobs.parts import Parts, parts_of
 from schemas.contract import Zone
 from schemas.reasons import Reason
@@ -69,12 +69,10 @@ def _write(lake: Lake, work: Work, done: Cut) -> list[Account]:
     cells, votes = exploded(done.found, "cells"), exploded(done.found, "votes")
     keep = done.wanted.join(done.failed, CROP_KEY, "left_anti").select(*CROP_KEY)
     crops = done.parts.read(lake, done.names)
+    staying = keep.union(lake.read("curated.crops").where("unit_kind = 'tile'").select(*CROP_KEY))
     lake.write(work, "curated.cells", cells.join(lost, "cell_id", "left_anti"), scope=scope, staged=True)
-    features, measured = exploded(crops, "features"), keep.select("unit_id")
-    lake.write(work, "curated.features", features, scope=scope, keep=measured, staged=True)
-    own = [column.name for column in contract("curated.crops").own_columns]
     files = [f"{done.parts.uri}/{name}" for name in done.names]
-    lake.write(work, "curated.crops", crops.select(*own), scope=scope, keep=keep, staged=True, files=files)
+    lake.write(work, "curated.crops", crops, scope=scope, keep=staying, staged=True, files=files)
     marks, shown = votes.select("annotation_id"), done.wanted.select(crop_id())
     held = held_back(votes.join(lost, "cell_id"), done.failed)
     hold(lake, work, considered("annotation", marks).union(considered("crop", shown)), held)
@@ -151,7 +149,9 @@ def grouped(lake: Lake, changed: DataFrame) -> DataFrame:
         "vocabulary",
         "annotated_at",
     )
-    regions = lake.read("curated.regions").groupBy("scan_id").agg(F.min("region_id").alias("region_id"))
+    regions = (
+        lake.read("curated.regions").where("name IS NULL").groupBy("scan_id").agg(F.min("region_id").alias("region_id"))
+    )
     rows = (
         regions.join(listed("annotations", *marks), "scan_id")
         .join(listed("cells", "cell_id", "center_x", "center_y"), "scan_id", "left")

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.filters import threshold_otsu
 
-from jobs.pixels.optical import Floats, optical_density
+from jobs.pixels.masks import Mask, distance, filled, opened
+from jobs.pixels.optical import Floats, optical_density, shrunk
 
-Mask = NDArray[np.bool_]
-
+_WORK_SIDE = 125
+"""Cells are sought in a picture whose shorter side is about this many pixels."""
 _NUCLEUS_LEAST = 0.12
 """Least absorbance by which a nucleus exceeds what surrounds it."""
 _CELL_LEAST = 0.05
@@ -23,92 +24,94 @@ _RED_LEAST = 0.8
 
 @dataclass(frozen=True, slots=True)
 class CellMasks:
-    """Masks (height, width) of one cell."""
+    """Masks of one cell, (height, width) of a picture that is made small."""
 
     nucleus: Mask
     """Empty where the cell has none, as a red cell or a platelet."""
     cell: Mask
     """Nucleus and cytoplasm; empty where nothing lies in the middle."""
+    small: NDArray[np.uint8]
+    """The picture that the masks are of, (height, width, 3)."""
+    factor: int
+    """Pixels of the crop along a side of one of the mask's."""
 
 
-def segment_cell(pixels: NDArray[np.uint8]) -> CellMasks:
+def segment_cell(pixels: NDArray[np.uint8], center: tuple[float, float] | None = None) -> CellMasks:
     """Nucleus and whole cell in the middle of a crop stained after Romanowsky (Wright, Giemsa, May-Grünwald).
 
     A nucleus absorbs red light far more than blue, red cells and eosin do not: an Otsu threshold on the difference
     finds the nuclei; lobes near each other are one. The cytoplasm is what absorbs more than the ground around the
-    nucleus, less what is red cell or hangs on by a neck. Pure white is padding.
+    nucleus, less what is red cell or hangs on by a neck.
 
     Args:
-        pixels: (height, width, 3), RGB, the cell's centre in the middle.
+        pixels: (height, width, 3), RGB, at least one pixel; without padding, which would pass for the ground.
+        center: x and y of the cell; the middle where None.
     """
-    there: Mask = np.asarray((pixels < 255).any(axis=2))
-    if not there.any():
-        nothing = np.zeros(there.shape, dtype=bool)
-        return CellMasks(nothing, nothing)
-    density = ndimage.gaussian_filter(optical_density(pixels), (1.5, 1.5, 0))
-    nuclei = _nuclei(density, there)
-    nucleus = _central(nuclei)
-    density -= np.percentile(density[there & ~nuclei] if (there & ~nuclei).any() else density[there], 10, axis=0)
-    body = _body(density, there, nuclei)
+    factor = max(1, round(min(pixels.shape[:2]) / _WORK_SIDE))
+    small = shrunk(pixels, factor)
+    height, width = small.shape[:2]
+    x, y = (value / factor for value in center) if center else (width / 2, height / 2)
+    calm = np.stack([ndimage.gaussian_filter(plane, 0.75) for plane in np.moveaxis(optical_density(small), 2, 0)])
+    nuclei = _nuclei(calm)
+    nucleus = _central(nuclei, x, y)
+    rest = ~nuclei if not nuclei.all() else nuclei
+    calm -= np.percentile(calm[:, rest], 10, axis=1)[:, None, None]
+    body = _body(calm, nuclei)
     if not nucleus.any():
-        return CellMasks(nucleus, _central_piece(body))
-    return CellMasks(nucleus, _cell(density, body | nuclei, nuclei, nucleus))
+        return CellMasks(nucleus, _central_piece(body, x, y), small, factor)
+    return CellMasks(nucleus, _cell(calm, body | nuclei, nuclei, nucleus), small, factor)
 
 
-def _nuclei(density: Floats, there: Mask) -> Mask:
-    purple = density[..., 0] - density[..., 2] / 2
-    values = purple[there]
-    if np.ptp(values) < _NUCLEUS_LEAST:
-        return np.zeros(there.shape, dtype=bool)
-    least = max(float(threshold_otsu(values)), float(np.percentile(values, 10)) + _NUCLEUS_LEAST)
-    dark = ndimage.binary_opening((purple > least) & there, iterations=2)
-    return np.asarray(ndimage.binary_fill_holes(dark))
+def _nuclei(density: Floats) -> Mask:
+    purple = density[0] - density[2] / 2
+    if np.ptp(purple) < _NUCLEUS_LEAST:
+        return np.zeros(purple.shape, dtype=bool)
+    least = max(float(threshold_otsu(purple)), float(np.percentile(purple, 10)) + _NUCLEUS_LEAST)
+    return filled(opened(purple > least))
 
 
-def _central(nuclei: Mask) -> Mask:
+def _central(nuclei: Mask, x: float, y: float) -> Mask:
     """The nucleus whose lobes lie nearest to the middle: pieces at most a fourteenth of the crop apart."""
-    height, width = nuclei.shape
-    gap = max(1, round(min(height, width) / 28))
-    joined = ndimage.distance_transform_edt(~nuclei) <= gap if nuclei.any() else nuclei
-    return np.asarray(_central_piece(joined) & nuclei)
+    gap = max(1.0, min(nuclei.shape) / 28)
+    return np.asarray(_central_piece(distance(nuclei) <= gap, x, y) & nuclei)
 
 
-def _central_piece(mask: Mask) -> Mask:
+def _central_piece(mask: Mask, x: float, y: float) -> Mask:
     """The piece nearest to the middle, if it reaches within a sixth of the crop; specks do not count."""
     height, width = mask.shape
     label, count = ndimage.label(mask)
     large = np.bincount(label.ravel(), minlength=count + 1) >= height * width / 2000
     large[0] = False
-    y, x = np.ogrid[:height, :width]
-    away = np.where(large[label], np.hypot(y - (height - 1) / 2, x - (width - 1) / 2), np.inf)
+    down, across = np.ogrid[0.5 - y : height - y, 0.5 - x : width - x]
+    away = np.where(large[label], down * down + across * across, np.inf)
     nearest = np.unravel_index(np.argmin(away), away.shape)
-    if not away[nearest] <= min(height, width) / 6:
+    if not away[nearest] <= (min(height, width) / 6) ** 2:
         return np.zeros_like(mask)
-    return np.asarray(ndimage.binary_fill_holes(label == label[nearest]))
+    return filled(label == label[nearest])
 
 
-def _body(density: Floats, there: Mask, nuclei: Mask) -> Mask:
+def _body(density: Floats, nuclei: Mask) -> Mask:
     """What absorbs more than the ground: cells of any kind."""
-    absorbed = density.max(axis=2)
-    rest = absorbed[there & ~nuclei]
+    absorbed = np.maximum(np.maximum(density[0], density[1]), density[2])
+    rest = absorbed[~nuclei]
     if rest.size == 0 or np.ptp(rest) < _CELL_LEAST:
         return nuclei
     least = float(np.clip(threshold_otsu(rest), _CELL_LEAST, 2 * _CELL_LEAST))
-    return np.asarray(ndimage.binary_fill_holes(ndimage.binary_opening((absorbed > least) & there, iterations=2)))
+    return filled(opened(absorbed > least))
 
 
 def _cell(density: Floats, body: Mask, nuclei: Mask, nucleus: Mask) -> Mask:
     """The nucleus and what hangs on it broadly, without red cells and what is nearer to another nucleus."""
-    away = ndimage.distance_transform_edt(~nucleus)
+    away = distance(nucleus)
     others = nuclei & ~nucleus
     size = float(np.sqrt(nucleus.sum() / np.pi))
     # Haemoglobin absorbs blue about as much as green, cytoplasm far less.
-    red = (density[..., 2] > _RED_LEAST * density[..., 1]) & (away > 0.3 * size)
-    near = body & ~ndimage.binary_opening(red, iterations=3) & (away <= 1.6 * size)
+    red = (density[2] > _RED_LEAST * density[1]) & (away > 0.3 * size)
+    near = body & ~opened(red) & (away <= 1.6 * size)
     if others.any():
-        near &= away <= ndimage.distance_transform_edt(~others)
+        near &= away <= distance(others)
     neck = 0.3 * size
-    core = ndimage.distance_transform_edt(np.pad(near | nucleus, 1))[1:-1, 1:-1] > neck
-    broad = ndimage.distance_transform_edt(~core) <= neck if core.any() else core
+    core = distance(~np.pad(near | nucleus, 1, mode="edge"))[1:-1, 1:-1] > neck
+    broad = distance(core) <= neck
     label, _ = ndimage.label(nucleus | (broad & near))
-    return np.asarray(ndimage.binary_fill_holes(np.isin(label, np.unique(label[nucleus]))))
+    return filled(np.isin(label, np.unique(label[nucleus])))

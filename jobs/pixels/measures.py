@@ -6,20 +6,22 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from scipy import ndimage
 from skimage.color import rgb2lab
-from skimage.feature import graycomatrix, graycoprops, peak_local_max
 from skimage.filters import threshold_otsu
 from skimage.measure import perimeter_crofton
 
-from jobs.pixels.cell import CellMasks, Mask, segment_cell
-from jobs.pixels.digest import luma
-from jobs.pixels.optical import Floats, optical_density
+from jobs.pixels.cell import CellMasks, segment_cell
+from jobs.pixels.masks import Mask, distance, extremes, opened
+from jobs.pixels.optical import Floats, optical_density, shrunk, white_point
 from jobs.pixels.quality import background_mask
 
 _GREYS = 16
 _VACUOLE_LEAST_UM, _VACUOLE_MOST_UM = 15.0, 150.0
 """Diameter of the largest circle inside a fat vacuole; narrower is a crack, wider is bare glass."""
+_VACUOLE_UM = 1.0
+"""Vacuoles are sought at about this many µm per pixel."""
 _NUCLEUS_LEAST_UM2 = 8.0
 _NUCLEUS_APART_UM = 2.5
 
@@ -33,25 +35,27 @@ class Measure:
     """In UCUM."""
 
 
-def cell_features(pixels: NDArray[np.uint8], mpp: tuple[float, float] | None = None) -> dict[str, Measure]:
+def cell_features(
+    pixels: NDArray[np.uint8], mpp: tuple[float, float] | None = None, center: tuple[float, float] | None = None
+) -> dict[str, Measure]:
     """Features of the cell in the middle of a crop; those that cannot be measured are left out.
 
     Args:
-        pixels: (height, width, 3), RGB, stained after Romanowsky.
+        pixels: (height, width, 3), RGB, stained after Romanowsky; without padding.
         mpp: µm per pixel across and down; areas are left out where None.
+        center: x and y of the cell, where it is not in the middle.
     """
-    masks = segment_cell(pixels)
+    masks = segment_cell(pixels, center)
     if not masks.cell.any():
         return {}
     found = _shapes(masks, mpp)
-    cytoplasm = masks.cell & ~masks.nucleus
-    lab = rgb2lab(pixels)
-    for part, mask in (("nucleus", masks.nucleus), ("cytoplasm", cytoplasm)):
+    for part, mask in (("nucleus", masks.nucleus), ("cytoplasm", masks.cell & ~masks.nucleus)):
         if mask.any():
-            for channel, name in enumerate(("lightness", "red_green", "yellow_blue")):
-                found[f"{part}_{name}"] = Measure(float(lab[mask, channel].mean()), "1")
+            lab = rgb2lab(masks.small[mask]).mean(axis=0)
+            for value, name in zip(lab, ("lightness", "red_green", "yellow_blue"), strict=True):
+                found[f"{part}_{name}"] = Measure(float(value), "1")
     if masks.nucleus.any():
-        for name, value in texture(luma(pixels), masks.nucleus).items():
+        for name, value in _nuclear_texture(pixels, masks).items():
             found[f"nucleus_{name}"] = Measure(value, "1")
     return found
 
@@ -62,24 +66,32 @@ def circularity(mask: Mask) -> float:
     return float(min(1.0, 4 * np.pi * mask.sum() / length**2)) if length else 0.0
 
 
-def texture(values: Floats, mask: Mask) -> dict[str, float]:
+def texture(values: NDArray[np.uint8], mask: Mask) -> dict[str, float]:
     """Contrast, homogeneity and entropy of grey levels side by side (Haralick et al., IEEE Trans SMC 1973).
 
     Grey is cut to 16 levels of 16; pairs one pixel apart in four directions, both in the mask, count alike, so that
     turns by a right angle and flips change nothing.
 
     Args:
-        values: (height, width), 0 to 255.
+        values: (height, width), luma.
         mask: (height, width).
     """
-    greys = np.where(mask, (np.clip(values, 0, 255) * (_GREYS / 256)).astype(np.uint8) + 1, 0).astype(np.uint8)
-    angles = [0.0, np.pi / 4, np.pi / 2, 3 * np.pi / 4]
-    pairs = graycomatrix(greys, [1], angles, levels=_GREYS + 1, symmetric=True)[1:, 1:].sum(axis=3, keepdims=True)
-    shares = pairs / max(int(pairs.sum()), 1)
+    greys = np.where(mask, values // (256 // _GREYS), _GREYS).astype(np.intp)
+    pairs = np.zeros((_GREYS + 1) ** 2, dtype=np.intp)
+    for one, other in (
+        (greys[:, :-1], greys[:, 1:]),
+        (greys[:-1], greys[1:]),
+        (greys[:-1, :-1], greys[1:, 1:]),
+        (greys[:-1, 1:], greys[1:, :-1]),
+    ):
+        pairs += np.bincount((one * (_GREYS + 1) + other).ravel(), minlength=len(pairs))
+    counts = pairs.reshape(_GREYS + 1, _GREYS + 1)[:_GREYS, :_GREYS]
+    shares = (counts + counts.T) / max(2 * int(counts.sum()), 1)
     some = shares[shares > 0]
+    apart = np.square(np.subtract.outer(np.arange(_GREYS), np.arange(_GREYS)))
     return {
-        "contrast": float(graycoprops(shares, "contrast")[0, 0]),
-        "homogeneity": float(graycoprops(shares, "homogeneity")[0, 0]),
+        "contrast": float((shares * apart).sum()),
+        "homogeneity": float((shares / (1 + apart)).sum()),
         "entropy": float(-(some * np.log2(some)).sum()),
     }
 
@@ -93,15 +105,18 @@ def tissue_features(pixels: NDArray[np.uint8], mpp: float) -> dict[str, Measure]
         pixels: (height, width, 3), RGB.
         mpp: µm per pixel; at most about 1, or nuclei cannot be told apart.
     """
-    density = optical_density(pixels)
-    glass = background_mask(density)
+    white = white_point(pixels)
+    factor = max(1, round(_VACUOLE_UM / mpp))
+    um = mpp * factor
+    glass = background_mask(optical_density(shrunk(pixels, factor), white))
     if glass.mean() > 0.98:
         return {}
-    fat = _vacuoles(glass, mpp)
-    area = int((~glass | fat).sum())
-    share = float(fat.sum()) / area
+    fat = _vacuoles(glass, um)
+    area = int((~glass | fat).sum()) * um**2
+    share = float(fat.sum()) * um**2 / area
+    red = optical_density(pixels[..., :1], white[:1])[..., 0]
     return {
-        "nuclei_density": Measure(_count_nuclei(density[..., 0], mpp) / (area * mpp**2 / 1e6), "/mm2"),
+        "nuclei_density": Measure(_count_nuclei(red, mpp) / (area / 1e6), "/mm2"),
         "fat_fraction": Measure(share, "1"),
         "cellularity": Measure(1 - share, "1"),
     }
@@ -109,6 +124,7 @@ def tissue_features(pixels: NDArray[np.uint8], mpp: float) -> dict[str, Measure]
 
 def _shapes(masks: CellMasks, mpp: tuple[float, float] | None) -> dict[str, Measure]:
     cell, nucleus = int(masks.cell.sum()), int(masks.nucleus.sum())
+    area = masks.factor**2
     rim = np.concatenate([masks.cell[0], masks.cell[-1], masks.cell[1:-1, 0], masks.cell[1:-1, -1]])
     found = {
         "nucleus_cell_ratio": Measure(nucleus / cell, "1"),
@@ -118,9 +134,19 @@ def _shapes(masks: CellMasks, mpp: tuple[float, float] | None) -> dict[str, Meas
     if nucleus:
         found["nucleus_circularity"] = Measure(circularity(masks.nucleus), "1")
     if mpp is not None:
-        found["cell_area"] = Measure(cell * mpp[0] * mpp[1], "um2")
-        found["nucleus_area"] = Measure(nucleus * mpp[0] * mpp[1], "um2")
+        found["cell_area"] = Measure(cell * area * mpp[0] * mpp[1], "um2")
+        found["nucleus_area"] = Measure(nucleus * area * mpp[0] * mpp[1], "um2")
     return found
+
+
+def _nuclear_texture(pixels: NDArray[np.uint8], masks: CellMasks) -> dict[str, float]:
+    """Texture of the nucleus in the crop's own pixels."""
+    down, across = ndimage.find_objects(masks.nucleus.astype(np.uint8))[0]
+    factor = masks.factor
+    part = pixels[down.start * factor : down.stop * factor, across.start * factor : across.stop * factor]
+    large = masks.nucleus[down, across].repeat(factor, axis=0).repeat(factor, axis=1)
+    grey = np.asarray(Image.fromarray(part).convert("L"))
+    return texture(grey, large[: grey.shape[0], : grey.shape[1]])
 
 
 def _vacuoles(glass: Mask, mpp: float) -> Mask:
@@ -136,15 +162,15 @@ def _vacuoles(glass: Mask, mpp: float) -> Mask:
 def _count_nuclei(red: Floats, mpp: float) -> int:
     """How many nuclei absorb red light; those that touch are counted by the peaks of their depth."""
     calm = ndimage.gaussian_filter(red, max(0.5, 0.5 / mpp))
-    if np.ptp(calm) < 0.1:
+    some = calm[::2, ::2]
+    if np.ptp(some) < 0.1:
         return 0
-    dark = calm > max(float(threshold_otsu(calm)), float(np.percentile(calm, 20)) + 0.1)
-    label, count = ndimage.label(ndimage.binary_opening(dark))
+    dark = opened(calm > max(float(threshold_otsu(some)), float(np.percentile(some, 20)) + 0.1))
+    label, count = ndimage.label(dark)
     large = np.bincount(label.ravel(), minlength=count + 1) * mpp**2 >= _NUCLEUS_LEAST_UM2
     large[0] = False
-    kept = large[label]
-    depth = ndimage.gaussian_filter(ndimage.distance_transform_edt(np.pad(kept, 1))[1:-1, 1:-1], 1.0)
-    peaks = peak_local_max(
-        depth, min_distance=max(1, round(_NUCLEUS_APART_UM / mpp)), labels=kept.astype(np.int32), exclude_border=False
-    )
-    return len(peaks)
+    kept = np.pad(large[label], 1)
+    depth = ndimage.gaussian_filter(distance(~kept), 1.0)
+    apart = max(1, round(_NUCLEUS_APART_UM / mpp))
+    peaks = kept & (depth == extremes(np.pad(depth, apart), 2 * apart + 1, most=True))
+    return int(ndimage.label(peaks, np.ones((3, 3)))[1])

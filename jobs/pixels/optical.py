@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 Floats = NDArray[np.float32]
 
 _GLASS_LEAST = 200.0
 """Glass is never darker than this in an 8-bit scan; what is darker at its brightest shows no glass."""
+_LOG = np.log(np.maximum(np.arange(256), 1)).astype(np.float32)
 
 
 def white_point(pixels: NDArray[np.uint8]) -> Floats:
@@ -17,21 +19,22 @@ def white_point(pixels: NDArray[np.uint8]) -> Floats:
     A lamp's tint is even, a stain's is not, so a pink that is even counts as glass.
 
     Args:
-        pixels: (height, width, 3), RGB.
+        pixels: (height, width, 3), RGB, at least one pixel.
     """
-    every = max(1, int(np.sqrt(pixels.shape[0] * pixels.shape[1] / 250_000)))
-    some = pixels[::every, ::every].reshape(-1, 3)
-    brightest = np.asarray(np.percentile(some, 99, axis=0), dtype=np.float32)
-    pink = np.log(np.sqrt(brightest[0] * brightest[2] + 1.0) / (brightest[1] + 1.0))
-    if pink > (0.15 if _even(pixels[::every], brightest) else 0.05) or brightest.max() < _GLASS_LEAST:
+    counts = np.array(Image.fromarray(pixels).histogram()).reshape(3, 256).cumsum(axis=1)
+    brightest = (counts < 0.99 * counts[:, -1:]).sum(axis=1).astype(np.float32)
+    pink = float(np.log(np.sqrt(brightest[0] * brightest[2] + 1.0) / (brightest[1] + 1.0)))
+    stained = pink > 0.15 or (pink > 0.05 and not _even(pixels, brightest))
+    if stained or brightest.max() < _GLASS_LEAST:
         return np.full(3, max(float(brightest.max()), 235.0), dtype=np.float32)
-    return np.maximum(brightest, _GLASS_LEAST).astype(np.float32)
+    return np.asarray(np.maximum(brightest, _GLASS_LEAST), dtype=np.float32)
 
 
 def _even(pixels: NDArray[np.uint8], color: Floats) -> bool:
     """Whether the pixels of about that colour are like their neighbours."""
-    alike = (np.abs(pixels[:, :-1] - color) < 0.06 * 255).all(axis=2)
-    step = np.abs(pixels[:, 1:, 1].astype(np.int16) - pixels[:, :-1, 1])[alike]
+    some = pixels[:: max(1, pixels.shape[0] * pixels.shape[1] // 250_000)]
+    alike = (np.abs(some[:, :-1] - color) < 0.06 * 255).all(axis=2)
+    step = np.abs(some[:, 1:, 1].astype(np.int16) - some[:, :-1, 1])[alike]
     return step.size > 0 and float(np.mean(step)) < 4.0
 
 
@@ -43,8 +46,7 @@ def optical_density(pixels: NDArray[np.uint8], white: Floats | None = None) -> F
         white: colour of bare glass, (3,) or (height, width, 3); estimated where None.
     """
     ground = white_point(pixels) if white is None else white
-    table = np.log(np.maximum(np.arange(256), 1)).astype(np.float32)
-    return np.asarray(np.log(np.maximum(ground, 1)) - table[pixels], dtype=np.float32)
+    return np.asarray(np.log(np.maximum(ground, 1)) - _LOG[pixels], dtype=np.float32)
 
 
 def stain(density: Floats) -> Floats:
@@ -54,3 +56,10 @@ def stain(density: Floats) -> Floats:
     black ink absorb all alike, other inks green least. So this tells pale tissue from grey of the same darkness.
     """
     return np.asarray(density[..., 1] - (density[..., 0] + density[..., 2]) / 2, dtype=np.float32)
+
+
+def shrunk(pixels: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
+    """The picture as means over squares of `factor` pixels; those at the right and lower edge may be of fewer."""
+    if factor == 1:
+        return pixels
+    return np.asarray(Image.fromarray(pixels).reduce(factor), dtype=np.uint8)

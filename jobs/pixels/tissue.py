@@ -65,14 +65,17 @@ def pen_mask(density: Floats, um: float) -> Mask:
     Returns:
         (height, width), with a margin for the soft edge of the stroke.
     """
-    soft = _blurred(density, max(1.0, 6.0 / um))
-    red, green, blue = (soft[..., channel] for channel in range(3))
-    dark = soft.max(axis=2) > _INK_LEAST
+    red, green, blue = (_blurred(density[..., channel], max(1.0, 6.0 / um)) for channel in range(3))
+    most = np.maximum(np.maximum(red, green), blue)
+    least = np.minimum(np.minimum(red, green), blue)
     foreign = green < 0.82 * np.maximum(red, blue)
-    black = (soft.min(axis=2) > 0.9) & (soft.min(axis=2) > 0.75 * soft.max(axis=2))
-    even = _spread(density[..., 1], max(1.0, 8.0 / um)) < 0.12 * green
-    crimson = (blue > 0.66 * green) & (red < 0.35 * green) & (green > 1.1) & even
-    core = dark & (foreign | black | crimson)
+    black = (least > 0.9) & (least > 0.75 * most)
+    core = (most > _INK_LEAST) & (foreign | black)
+    crimson = (blue > 0.66 * green) & (red < 0.35 * green) & (green > 1.1)
+    if crimson.any():
+        core |= crimson & (_spread(density[..., 1], max(1.0, 8.0 / um)) < 0.12 * green)
+    if not core.any():
+        return core
     return _near(_large(_opened(core, 12.0 / um), 60.0 / um), max(_INK_MARGIN_UM / um, 1.5))
 
 

@@ -62,9 +62,9 @@ def test_turns_and_flips_change_nothing(cell, share, turns, flip, seed):
 
 def test_texture_of_a_checkerboard_and_of_nothing():
     mask = np.ones((40, 40), bool)
-    board = np.indices((40, 40)).sum(axis=0) % 2 * 16.0
+    board = (np.indices((40, 40)).sum(axis=0) % 2 * 16).astype(np.uint8)
     assert texture(board, mask)["contrast"] == pytest.approx(0.5, abs=0.02)  # straight pairs differ, slanted do not
-    assert texture(np.zeros((40, 40)), mask) == {"contrast": 0, "homogeneity": 1, "entropy": 0}
+    assert texture(np.zeros((40, 40), np.uint8), mask) == {"contrast": 0, "homogeneity": 1, "entropy": 0}
     assert texture(board, ~mask)["entropy"] == 0
 
 

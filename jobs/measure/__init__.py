@@ -1,0 +1,1 @@
+"""Measure the quality and the features of cells and tiles."""
