@@ -129,18 +129,6 @@ class Tiles:
 
 
 @dataclass(frozen=True)
-class Duplicates:
-    """When two images count as the same."""
-
-    hash_bits: int = 8
-    """Perceptual hashes that differ in at most so many bits are compared pixel by pixel."""
-    correlation: float = 0.8
-    """Least correlation over what both show."""
-    overlap_share: float = 0.1
-    """Least share of the area that both must show."""
-
-
-@dataclass(frozen=True)
 class Split:
     """How patients are divided."""
 
@@ -202,7 +190,6 @@ class Settings:
     deidentify: Deidentify = Deidentify()
     crop: Crop = Crop()
     tiles: Tiles = Tiles()
-    duplicates: Duplicates = Duplicates()
     split: Split = Split()
     release: Release = Release()
     spark: Spark = Spark()

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from jobs.crop.fingerprints import fingerprint
 from jobs.crop.plan import Options, places, sides
 from jobs.crop.presets import OVERVIEW, Preset, presets
 from jobs.errors import BadInput, HemalakeError, UsageError
 from jobs.frames import Row, ddl
-from jobs.parts import Parts, part_name
+from jobs.parts import Made, Parts, part_name
 from jobs.pixels.crop import Crop as Cut
 from jobs.pixels.crop import Ints, cut, resampled
 from jobs.pixels.digest import perceptual_hash, pixel_sha256
@@ -23,19 +24,18 @@ from jobs.pixels.open import open_scan
 from jobs.pixels.reader import Mpp, Reader
 from jobs.settings import Settings
 from jobs.store import Store
-from schemas.crops import CROPS
 from schemas.reasons import Reason
 
 OVERVIEW_SIDE = 320
 """Longer side of an overview, in pixels."""
 
-CUT_SCHEMA = ddl({column.name: column.type for column in CROPS.own_columns})
+CROPS, FINGERPRINTS = "curated.crops", "curated.fingerprints"
 RANGE_SCHEMA = ddl({
     "part": "string",
     "failed": "array<struct<unit_id:string,unit_kind:string,preset:string,scan_id:string,reason:string>>",
 })  # fmt: skip
-Found = tuple[str, Preset, Row | Reason]
-"""A unit, one of its crops, and that crop as a row of `CUT_SCHEMA`, or why there is none."""
+Found = tuple[str, Preset, Made | Reason]
+"""A unit, one of its presets, and that crop with its fingerprint, or why there is none."""
 WHOLE = Preset(OVERVIEW, "region", OVERVIEW_SIDE)
 
 
@@ -65,7 +65,7 @@ class Cutter:
         count = self.parts.write(name, (crop for scan in row["scans"] for crop in self._crops(scan, failed)))
         yield {"part": name if count else "", "failed": failed}
 
-    def _crops(self, scan: Row, failed: list[Row]) -> Iterator[Row]:
+    def _crops(self, scan: Row, failed: list[Row]) -> Iterator[Made]:
         """Crops of one scan; what could not be cut is added to `failed`."""
         of_cells = presets(self.settings.crop)
         left = {
@@ -133,16 +133,16 @@ class Cutter:
         pad = (crop.pad[0], crop.pad[1], crop.pad[2])
         for index, found in cut(reader, np.vstack(windows), pad):
             unit, preset = wanted[index]
-            yield unit, preset, self._row(scan, unit, preset, found)
+            yield unit, preset, self._made(scan, unit, preset, found, reader)
 
-    def _row(self, scan: Row, unit: str, preset: Preset, found: Cut | BadInput) -> Row | Reason:
+    def _made(self, scan: Row, unit: str, preset: Preset, found: Cut | BadInput, reader: Reader) -> Made | Reason:
         if isinstance(found, BadInput):
             return found.reason
         if not found.valid_fraction:
             return Reason.OUTSIDE_SCAN
         height, width = found.pixels.shape[:2]
         pixels = resampled(found.pixels, preset.size)
-        return {
+        crop = {
             **_pixels(pixels, self.settings.crop.encoding),
             "unit_id": unit,
             "unit_kind": preset.kind,
@@ -159,14 +159,17 @@ class Cutter:
             "valid_fraction": found.valid_fraction,
             "absent_fraction": found.absent_fraction,
         }
+        if preset.kind != "cell":
+            return {CROPS: crop}
+        return {CROPS: crop, FINGERPRINTS: fingerprint(crop, found.pixels, reader.size)}
 
 
-def _overview(scan: Row, reader: Reader, region: str) -> Row | Reason:
+def _overview(scan: Row, reader: Reader, region: str) -> Made | Reason:
     try:
         pixels, scale = overview(reader, OVERVIEW_SIDE)
     except BadInput as bad:
         return bad.reason
-    return {
+    crop = {
         **_pixels(pixels, "png"),
         "unit_id": region,
         "unit_kind": "region",
@@ -183,6 +186,7 @@ def _overview(scan: Row, reader: Reader, region: str) -> Row | Reason:
         "valid_fraction": 1.0,
         "absent_fraction": 0.0,
     }
+    return {CROPS: crop, FINGERPRINTS: fingerprint(crop, pixels, reader.size)}
 
 
 def overview(reader: Reader, side: int) -> tuple[NDArray[np.uint8], float]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from jobs.accounting import Account, hold
 from jobs.crop.cells import Cell, Mark, group
-from jobs.crop.cut import CUT_SCHEMA
+from jobs.crop.cut import CROPS, FINGERPRINTS
 from jobs.crop.ranges import CROP_KEY, cut, missing_units, units_of, wanted_crops
 from jobs.frames import Row, ddl, exploded, kept, mapped, parked, rows_type, spread
 from jobs.lake import EVERYTHING, Lake, Work
@@ -31,12 +31,12 @@ def run(lake: Lake, work: Work) -> list[Account]:
     with (
         kept(changed_scans(lake, work)) as changed,
         parked(lake, grouped(lake, changed), Zone.CURATED) as found,
-        parts_of(lake, work, "curated.crops", CUT_SCHEMA) as parts,
+        parts_of(lake, work, CROPS, FINGERPRINTS) as parts,
     ):
         units = units_of(lake, changed, exploded(found, "cells"))
         wanted = wanted_crops(lake, units)
         there = parts.names()
-        missing = missing_units(lake, work, wanted, parts.read(lake, there))
+        missing = missing_units(lake, work, wanted, parts.read(lake, CROPS, there))
         with (
             kept(units.join(missing, "unit_id", "left_semi")) as to_cut,
             parked(lake, cut(lake, to_cut, parts), Zone.CURATED) as outcome,
@@ -68,11 +68,11 @@ def _write(lake: Lake, work: Work, done: Cut) -> list[Account]:
     lost = done.failed.where("unit_kind = 'cell'").select(F.col("unit_id").alias("cell_id"), "reason")
     cells, votes = exploded(done.found, "cells"), exploded(done.found, "votes")
     keep = done.wanted.join(done.failed, CROP_KEY, "left_anti").select(*CROP_KEY)
-    crops = done.parts.read(lake, done.names)
-    staying = keep.union(lake.read("curated.crops").where("unit_kind = 'tile'").select(*CROP_KEY))
+    tiles = lake.read(CROPS).where("unit_kind = 'tile'").select(*CROP_KEY)
     lake.write(work, "curated.cells", cells.join(lost, "cell_id", "left_anti"), scope=scope, staged=True)
-    files = [f"{done.parts.uri}/{name}" for name in done.names]
-    lake.write(work, "curated.crops", crops, scope=scope, keep=staying, staged=True, files=files)
+    for table, stays in ((FINGERPRINTS, keep), (CROPS, keep.union(tiles))):
+        rows, files = done.parts.read(lake, table, done.names), done.parts.files(table, done.names)
+        lake.write(work, table, rows, scope=scope, keep=stays, staged=True, files=files)
     marks, shown = votes.select("annotation_id"), done.wanted.select(crop_id())
     held = held_back(votes.join(lost, "cell_id"), done.failed)
     hold(lake, work, considered("annotation", marks).union(considered("crop", shown)), held)

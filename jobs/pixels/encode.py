@@ -22,6 +22,7 @@ _LEVEL = 1
 _STRATEGY = int(imagecodecs.PNG.STRATEGY.HUFFMAN_ONLY)
 _FILTER = int(imagecodecs.PNG.FILTER.UP)
 _QUALITY = 95
+_PNG, _JPEG = b"\x89PNG", b"\xff\xd8"
 
 ENCODER_VERSION = (
     f"imagecodecs {imagecodecs.__version__}, {imagecodecs.png_version()}, level {_LEVEL}, filter up, Huffman only"
@@ -64,13 +65,17 @@ ENCODER_VERSIONS = {
 """As `ENCODER_VERSION`, of each format."""
 
 
-def decode_png(data: bytes) -> NDArray[np.uint8]:
-    """Pixels of a PNG that `encode_png` made.
+def decode(data: bytes) -> NDArray[np.uint8]:
+    """Pixels (height, width, 3) of a crop in any of the formats, known by its first bytes.
 
     Raises:
         BadInput: UNREADABLE.
     """
     try:
-        return np.asarray(imagecodecs.png_decode(data), dtype=np.uint8)
-    except (imagecodecs.PngError, ValueError):
+        if data.startswith(_PNG):
+            return np.asarray(imagecodecs.png_decode(data), dtype=np.uint8)
+        if data.startswith(_JPEG):
+            return np.asarray(simplejpeg.decode_jpeg(data, "RGB", fastdct=False, fastupsample=False))
+        return np.asarray(imagecodecs.jpegxl_decode(data), dtype=np.uint8)
+    except (imagecodecs.PngError, imagecodecs.JpegxlError, ValueError):
         raise BadInput(Reason.UNREADABLE) from None
