@@ -34,7 +34,7 @@ def test_relative_places_count_from_the_file(tmp_path):
         ("[places]\nlake = 'l'\n[sources]\n", "places.landing"),
         (
             GOOD + "[crop]\nsise = 250\n",
-            r"crop\.sise.*known here: border, context, encoding, mpp, pad, same"),
+            r"crop\.sise.*known here: border, context, encoding, mpp, pad, same",
         ),
         (GOOD + "[crop]\nsize = 'large'\n", r"crop\.size.*int"),
         (GOOD + "[crop]\nsize = 0\n", r"crop\.size.*between"),
