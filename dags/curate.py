@@ -1,9 +1,9 @@
 """
 ### Curate: from identified originals to checked, de-identified tables
 
-One task a stage, in their order: de-identify scans and records, crop the cells, measure them, find duplicates, join
-what is known of each cell, check across tables. A critical expectation that fails stops the run at once, and the good
-tables stay as they were. A stage whose inputs did not change does nothing.
+One task a stage, in their order: de-identify scans and records, crop the cells, cut sections into tiles, measure
+both, find duplicates, join what is known of each cell, check across tables. A critical expectation that fails stops
+the run at once, and the good tables stay as they were. A stage whose inputs did not change does nothing.
 
 Starts when `ingest` has run. Its last stage pins the versions that passed, which starts `release`.
 """
@@ -15,7 +15,7 @@ from schemas.stages import INGEST, RELEASE, STAGES
 
 with DAG(
     dag_id="curate",
-    description="De-identify, crop, measure, deduplicate, join and validate what was ingested.",
+    description="De-identify, crop, tile, measure, deduplicate, join and validate what was ingested.",
     doc_md=__doc__,
     schedule=[LANDED],
     catchup=False,

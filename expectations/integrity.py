@@ -59,6 +59,14 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check("cells_are_measured", _orphans("cells", "cell_id", "features", "unit_id"), "Every cell was measured."),
     Check("features_have_crops", _orphans("features", "unit_id", "crops"), "What was measured has its pixels."),
+    Check("tiles_have_regions", _orphans("tiles", "region_id", "regions"), "Every tile lies in a region."),
+    Check("tiles_have_crops", _orphans("tiles", "tile_id", "crops", "unit_id"), "Every tile has its pixels."),
+    Check(
+        "crops_have_tiles",
+        "SELECT 1 FROM curated_crops c LEFT ANTI JOIN curated_tiles p ON c.unit_id = p.tile_id "
+        "WHERE unit_kind = 'tile'",
+        "Every crop of a tile is of one that there is.",
+    ),
     Check("cells_have_labels", _orphans("cells", "cell_id", "consensus"), "Every cell has a label."),
     Check("cells_are_samples", _orphans("cells", "cell_id", "samples"), "Every cell is a sample."),
     Check("samples_are_cells", _orphans("samples", "cell_id", "cells"), "Every sample is a cell."),

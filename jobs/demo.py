@@ -28,6 +28,9 @@ patient_number = "https://munich.example/pathology"
 lab_number = "https://munich.example/laboratory"
 national_id = "http://fhir.de/sid/gkv/kvid-10"
 
+[tiles]
+size = 512
+
 [release]
 title = "HemaLake demo: synthetic blood and marrow cells"
 licence = "CC0-1.0"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -17,63 +17,75 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from jobs.frames import ddl
+from jobs import delta
 from jobs.lake import Lake, Work, contract
 from jobs.store import Store, hadoop_path
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+Made = dict[str, dict[str, Any]]
+"""What one unit gives: a row, or none, of each table."""
 BATCH_ROWS = 128
 """Rows of a row group: what is held in memory, and what a reader of one image has to read."""
 
 
 @dataclass(frozen=True)
 class Parts:
-    """The parts of one table that wait for their commit; can be pickled."""
+    """The parts that wait for their commit, each with rows of one table or more; can be pickled."""
 
     store: Store
     uri: str
-    schema: pa.Schema
+    schemas: dict[str, pa.Schema]
+    """Of the rows of each table; a part is there once that of the first table is."""
     made_by: dict[str, str]
     """What every row says of its making."""
 
-    def write(self, name: str, rows: Iterable[dict[str, Any]]) -> int:
-        """Write a part, whole or not at all; how many rows it has. Without rows there is no part."""
-        waiting = iter(rows)
+    def write(self, name: str, made: Iterable[Made]) -> int:
+        """Write a part, whole or not at all; how many rows its first table has. Without rows there is no part."""
+        waiting = iter(made)
         batch = list(islice(waiting, BATCH_ROWS))
         count = 0
         if not batch:
             return count
-        images = {field.name for field in self.schema if pa.types.is_binary(field.type)}
-        texts = [field.name for field in self.schema if pa.types.is_string(field.type)]
-        with (
-            self.store.writing(f"{self.uri}/{name}") as stream,
-            pq.ParquetWriter(
-                stream,
-                self.schema,
-                # Images are compressed already.
-                compression={field.name: "none" if field.name in images else "zstd" for field in self.schema},
-                use_dictionary=texts,
-            ) as writer,
-        ):
+        with ExitStack() as stack:
+            writers = {table: self._writer(stack, table, name) for table in self.schemas}
             while batch:
-                rows_now = [row | self.made_by for row in batch]
-                writer.write_batch(pa.RecordBatch.from_pylist(rows_now, schema=self.schema))
+                for table, writer in writers.items():
+                    rows = [one[table] | self.made_by for one in batch if table in one]
+                    writer.write_batch(pa.RecordBatch.from_pylist(rows, schema=self.schemas[table]))
                 count += len(batch)
                 batch = list(islice(waiting, BATCH_ROWS))
         return count
 
+    def _writer(self, stack: ExitStack, table: str, name: str) -> pq.ParquetWriter:
+        schema = self.schemas[table]
+        images = {field.name for field in schema if pa.types.is_binary(field.type)}
+        stream = stack.enter_context(self.store.writing(f"{self.uri}/{table}/{name}"))
+        writer = pq.ParquetWriter(
+            stream,
+            schema,
+            # Images are compressed already.
+            compression={field.name: "none" if field.name in images else "zstd" for field in schema},
+            use_dictionary=[field.name for field in schema if pa.types.is_string(field.type)],
+        )
+        return stack.enter_context(writer)
+
     def names(self) -> list[str]:
         """The parts that there are."""
-        return [entry.uri.rsplit("/", 1)[-1] for entry in self.store.list(self.uri) if entry.uri.endswith(".parquet")]
+        place = f"{self.uri}/{next(iter(self.schemas))}"
+        return [entry.uri.rsplit("/", 1)[-1] for entry in self.store.list(place) if entry.uri.endswith(".parquet")]
 
-    def read(self, lake: Lake, names: Iterable[str]) -> DataFrame:
-        """The rows of some parts."""
+    def files(self, table: str, names: Iterable[str]) -> list[str]:
+        """URIs of the files that hold the rows of a table in some parts."""
+        return [f"{self.uri}/{table}/{name}" for name in names]
+
+    def read(self, lake: Lake, table: str, names: Iterable[str]) -> DataFrame:
+        """The rows of a table in some parts."""
         from pyspark.sql.pandas.types import from_arrow_schema
 
-        schema = from_arrow_schema(self.schema)
-        files = [hadoop_path(f"{self.uri}/{name}") for name in names]
+        schema = from_arrow_schema(self.schemas[table])
+        files = [hadoop_path(file) for file in self.files(table, names)]
         return lake.spark.read.schema(schema).parquet(*files) if files else lake.spark.createDataFrame([], schema)
 
 
@@ -83,26 +95,17 @@ def part_name(keys: Iterable[str]) -> str:
 
 
 @contextmanager
-def parts_of(lake: Lake, work: Work, *names: str) -> Iterator[list[Parts]]:
+def parts_of(lake: Lake, work: Work, *tables: str) -> Iterator[Parts]:
     """The parts of some tables for one run of a stage; removed when all is committed, kept when it fails."""
+    from pyspark.sql.pandas.types import to_arrow_schema
+
+    schemas = {name: to_arrow_schema(delta.schema(contract(name)), timezone="UTC") for name in tables}
     made_by = lake.made_by(work.stage)
     facts = json.dumps([made_by, lake.key_rotations(), work.now], sort_keys=True)
-    root = f"{lake.settings.zone_root('curated')}/_staging/{work.stage.name}-parts"
+    root = f"{lake.settings.zone_root(contract(tables[0]).zone)}/_staging/{work.stage.name}-parts"
     wanted = hashlib.sha256(facts.encode()).hexdigest()[:32]
     for folder in lake.store.folders(root):
         if folder != wanted:
             lake.store.delete_folder(f"{root}/{folder}")
-    yield [
-        Parts(lake.store, f"{root}/{wanted}/{contract(name).name}", _arrow_schema(name, made_by), made_by)
-        for name in names
-    ]
+    yield Parts(lake.store, f"{root}/{wanted}", schemas, made_by)
     lake.store.delete_folder(root)
-
-
-def _arrow_schema(name: str, made_by: dict[str, str]) -> pa.Schema:
-    """Of the rows of a table, with what each says of its making."""
-    from pyspark.sql.pandas.types import to_arrow_schema
-    from pyspark.sql.types import StructType
-
-    columns = {column.name: column.type for column in contract(name).own_columns} | dict.fromkeys(made_by, "string")
-    return to_arrow_schema(StructType.fromDDL(ddl(columns)))

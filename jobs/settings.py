@@ -113,6 +113,22 @@ class Crop:
 
 
 @dataclass(frozen=True)
+class Tiles:
+    """How the tissue of sections is cut into tiles."""
+
+    size: int = 0
+    """Side of a tile as it is written, in pixels, such as 512; 0: no tiles."""
+    mpp: float = 0.5
+    """µm per pixel of the tiles as they are written."""
+    overlap: int = 0
+    """Pixels, as written, that neighbours share."""
+    least_tissue: float = 0.1
+    """Smallest share of a tile that is tissue; tiles with less are not cut."""
+    stains: tuple[str, ...] = ("H&E",)
+    """Stains of the slides that are cut into tiles, by the names of `schemas/vocabularies/stains.csv`."""
+
+
+@dataclass(frozen=True)
 class Split:
     """How patients are divided."""
 
@@ -173,6 +189,7 @@ class Settings:
     sources: dict[str, Source]
     deidentify: Deidentify = Deidentify()
     crop: Crop = Crop()
+    tiles: Tiles = Tiles()
     split: Split = Split()
     release: Release = Release()
     spark: Spark = Spark()
@@ -294,6 +311,11 @@ def _checked(settings: Settings) -> Settings:
     _expect(crop.border in ("pad", "shift", "skip"), "crop.border", "`pad`, `shift` or `skip`")
     _expect(crop.encoding in ("png", "jxl", "jpeg"), "crop.encoding", "`png`, `jxl` or `jpeg`")
     _expect(len(crop.pad) == 3 and all(0 <= c <= 255 for c in crop.pad), "crop.pad", "three numbers from 0 to 255")
+    tiles = settings.tiles
+    _expect(0 <= tiles.size <= 4096, "tiles.size", "0, or up to 4096")
+    _expect(0.02 <= tiles.mpp <= 20, "tiles.mpp", "0.02 to 20")
+    _expect(0 <= tiles.overlap < max(tiles.size, 1), "tiles.overlap", "less than tiles.size")
+    _expect(0 <= tiles.least_tissue <= 1, "tiles.least_tissue", "a share from 0 to 1")
     looked = settings.deidentify.look_for_text
     _expect(looked in ("fields", "all", "none"), "deidentify.look_for_text", "`fields`, `all` or `none`")
     _expect(settings.release.rows_per_file > 0, "release.rows_per_file", "more than 0")

@@ -1,4 +1,4 @@
-"""One row a crop of a cell or region: its pixels and where they are from."""
+"""One row a crop of a cell, tile or region: its pixels and where they are from."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from schemas.contract import Column, Privacy, Table, Zone
 CROPS = Table(
     zone=Zone.CURATED,
     name="crops",
-    grain="one row a (cell or region, preset)",
+    grain="one row a (cell, tile or region, preset)",
     key=("unit_id", "preset"),
     scope="scan_id",
     own_columns=(
-        Column("unit_id", "string", "The cell or region.", privacy=Privacy.PSEUDONYM),
+        Column("unit_id", "string", "The cell, tile or region.", privacy=Privacy.PSEUDONYM),
         Column(
             "unit_kind",
             "string",
-            "What it shows: a cell, a cell with its context, a region.",
-            values=("cell", "context", "region"),
+            "What it shows: a cell, a cell with its context, a tile, a region.",
+            values=("cell", "context", "tile", "region"),
         ),
         Column("preset", "string", "Name of the crop’s size and scale."),
         Column("scan_id", "string", "The scan.", privacy=Privacy.PSEUDONYM),

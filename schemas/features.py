@@ -32,7 +32,6 @@ CELL = {
 }
 """Of the cell in the middle of a crop of a smear."""
 SECTION = {
-    "tissue_fraction": "share of the tile in the scan’s tissue mask",
     "nuclei_density": "nuclei by Otsu on red absorbance, over the area of tissue and fat",
     "fat_fraction": "holes 15 to 150 um wide over tissue and holes",
     "cellularity": "1 - fat_fraction",

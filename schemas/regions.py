@@ -19,6 +19,7 @@ REGIONS = Table(
         ),
         Column("scan_id", "string", "The scan.", privacy=Privacy.PSEUDONYM),
         Column("specimen_id", "string", "The specimen.", nullable=True, privacy=Privacy.PSEUDONYM),
+        Column("name", "string", "Place of a core in its array, such as A1; null: the whole scan.", nullable=True),
         Column("polygon", "array<double>", "x and y in turn: level-0 pixels, half-open.", unit="px"),
     ),
 )

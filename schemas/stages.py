@@ -79,7 +79,7 @@ DEIDENTIFY = Stage(
     ),
     unit="file, record and annotation",
     settings=("sources", "deidentify"),
-    version="2",
+    version="3",
 )
 CROP = Stage(
     name="crop",
@@ -89,6 +89,14 @@ CROP = Stage(
     unit="annotation and crop",
     settings=("crop",),
     version="2",
+)
+TILE = Stage(
+    name="tile",
+    does="Cut the tissue of H&E sections into tiles of a stated size of pixel.",
+    reads=("curated.scans", "curated.regions"),
+    writes=("curated.crops", "restricted.quarantine", "curated.tiles"),
+    unit="slide and tile",
+    settings=("tiles", "crop"),
 )
 MEASURE = Stage(
     name="measure",
@@ -139,6 +147,7 @@ VALIDATE = Stage(
         "curated.annotations",
         "curated.deid_log",
         "curated.cells",
+        "curated.tiles",
         "curated.features",
         "curated.fingerprints",
         "curated.crops",
@@ -161,4 +170,4 @@ RELEASE = Stage(
     version="2",
 )
 
-STAGES: tuple[Stage, ...] = (INGEST, DEIDENTIFY, CROP, MEASURE, DEDUPLICATE, JOIN, VALIDATE, RELEASE)
+STAGES: tuple[Stage, ...] = (INGEST, DEIDENTIFY, CROP, TILE, MEASURE, DEDUPLICATE, JOIN, VALIDATE, RELEASE)

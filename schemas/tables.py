@@ -29,6 +29,7 @@ from schemas.shapes import SHAPES
 from schemas.snapshots import SNAPSHOTS
 from schemas.specimens import SPECIMENS
 from schemas.splits import SPLITS
+from schemas.tiles import TILES
 from schemas.votes import VOTES
 
 TABLES: dict[str, Table] = {
@@ -53,6 +54,7 @@ TABLES: dict[str, Table] = {
         CELLS,
         VOTES,
         CONSENSUS,
+        TILES,
         CROPS,
         FEATURES,
         FINGERPRINTS,

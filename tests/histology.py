@@ -146,3 +146,16 @@ def section(seed, *, mpp=4.0, side_um=2400, strength=None, fat_share=None, pen=N
     white = rng.uniform(222, 247) * (1 + rng.uniform(-0.05, 0.04, 3))
     pixels = photograph(rng, od, white=np.minimum(white, 251), light=0.05)
     return Section(pixels, tissue & ~marked, marked, mpp * shrink)
+
+
+def microarray(seed, rows=3, columns=4, mpp=2.0):
+    """Pixels of a tissue microarray with cores of 600 µm, 1 mm apart, and their mask."""
+    rng = np.random.default_rng(seed)
+    step = 1000 / mpp
+    y, x = np.mgrid[: int(rows * step), : int(columns * step)]
+    mask = np.zeros(y.shape, bool)
+    for row in range(rows):
+        for column in range(columns):
+            top, left = (row + 0.5) * step + rng.normal(0, 8), (column + 0.5) * step + rng.normal(0, 8)
+            mask |= np.hypot(x - left, y - top) < rng.uniform(0.95, 1.05) * 300 / mpp
+    return photograph(rng, tissue_od(rng, mask, mpp, fat_share=0.1), light=0.02), mask

@@ -15,7 +15,7 @@ from jobs.crop.plan import Options, places, sides
 from jobs.crop.presets import OVERVIEW, Preset, presets
 from jobs.errors import BadInput, HemalakeError, UsageError
 from jobs.frames import Row, ddl
-from jobs.parts import Parts, part_name
+from jobs.parts import Made, Parts, part_name
 from jobs.pixels.crop import Crop as Cut
 from jobs.pixels.crop import Ints, cut, resampled
 from jobs.pixels.digest import perceptual_hash, pixel_sha256
@@ -29,12 +29,13 @@ from schemas.reasons import Reason
 OVERVIEW_SIDE = 320
 """Longer side of an overview, in pixels."""
 
+CROPS, FINGERPRINTS = "curated.crops", "curated.fingerprints"
 RANGE_SCHEMA = ddl({
     "part": "string",
     "failed": "array<struct<unit_id:string,unit_kind:string,preset:string,scan_id:string,reason:string>>",
 })  # fmt: skip
-Found = tuple[str, Preset, tuple[Row, Row | None] | Reason]
-"""A unit, one of its crops, and that crop as a row with its fingerprint, if it is compared, or why there is none."""
+Found = tuple[str, Preset, Made | Reason]
+"""A unit, one of its presets, and that crop with its fingerprint, or why there is none."""
 WHOLE = Preset(OVERVIEW, "region", OVERVIEW_SIDE)
 
 
@@ -48,8 +49,7 @@ class Cutter:
 
     store: Store
     settings: Settings
-    crops: Parts
-    fingerprints: Parts
+    parts: Parts
 
     def __call__(self, row: Row) -> Iterator[Row]:
         """Cut the units of one range and write them as one part.
@@ -62,20 +62,11 @@ class Cutter:
         """
         failed: list[Row] = []
         name = part_name(unit["unit_id"] for scan in row["scans"] for unit in scan["units"])
-        count = self.crops.write(name, self._part(name, row["scans"], failed))
+        count = self.parts.write(name, (crop for scan in row["scans"] for crop in self._crops(scan, failed)))
         yield {"part": name if count else "", "failed": failed}
 
-    def _part(self, name: str, scans: list[Row], failed: list[Row]) -> Iterator[Row]:
-        """Crops of a range; their fingerprints are written before the part of the crops is complete."""
-        known_by = []
-        for scan in scans:
-            for crop, fingerprint in self._crops(scan, failed):
-                known_by += [fingerprint] if fingerprint else []
-                yield crop
-        self.fingerprints.write(name, known_by)
-
-    def _crops(self, scan: Row, failed: list[Row]) -> Iterator[tuple[Row, Row | None]]:
-        """Crops of one scan with their fingerprints; what could not be cut is added to `failed`."""
+    def _crops(self, scan: Row, failed: list[Row]) -> Iterator[Made]:
+        """Crops of one scan; what could not be cut is added to `failed`."""
         of_cells = presets(self.settings.crop)
         left = {
             (unit["unit_id"], preset.name): preset
@@ -142,18 +133,16 @@ class Cutter:
         pad = (crop.pad[0], crop.pad[1], crop.pad[2])
         for index, found in cut(reader, np.vstack(windows), pad):
             unit, preset = wanted[index]
-            yield unit, preset, self._row(scan, reader, unit, preset, found)
+            yield unit, preset, self._made(scan, unit, preset, found, reader)
 
-    def _row(
-        self, scan: Row, reader: Reader, unit: str, preset: Preset, found: Cut | BadInput
-    ) -> tuple[Row, Row | None] | Reason:
+    def _made(self, scan: Row, unit: str, preset: Preset, found: Cut | BadInput, reader: Reader) -> Made | Reason:
         if isinstance(found, BadInput):
             return found.reason
         if not found.valid_fraction:
             return Reason.OUTSIDE_SCAN
         height, width = found.pixels.shape[:2]
         pixels = resampled(found.pixels, preset.size)
-        row = {
+        crop = {
             **_pixels(pixels, self.settings.crop.encoding),
             "unit_id": unit,
             "unit_kind": preset.kind,
@@ -170,15 +159,17 @@ class Cutter:
             "valid_fraction": found.valid_fraction,
             "absent_fraction": found.absent_fraction,
         }
-        return row, fingerprint(row, pixels, reader.size) if preset.kind == "cell" else None
+        if preset.kind != "cell":
+            return {CROPS: crop}
+        return {CROPS: crop, FINGERPRINTS: fingerprint(crop, found.pixels, reader.size)}
 
 
-def _overview(scan: Row, reader: Reader, region: str) -> tuple[Row, Row] | Reason:
+def _overview(scan: Row, reader: Reader, region: str) -> Made | Reason:
     try:
         pixels, scale = overview(reader, OVERVIEW_SIDE)
     except BadInput as bad:
         return bad.reason
-    row = {
+    crop = {
         **_pixels(pixels, "png"),
         "unit_id": region,
         "unit_kind": "region",
@@ -195,7 +186,7 @@ def _overview(scan: Row, reader: Reader, region: str) -> tuple[Row, Row] | Reaso
         "valid_fraction": 1.0,
         "absent_fraction": 0.0,
     }
-    return row, fingerprint(row, pixels, reader.size)
+    return {CROPS: crop, FINGERPRINTS: fingerprint(crop, pixels, reader.size)}
 
 
 def overview(reader: Reader, side: int) -> tuple[NDArray[np.uint8], float]:

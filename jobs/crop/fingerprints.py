@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from math import ceil, floor
-
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -25,7 +23,7 @@ def fingerprint(crop: Row, pixels: NDArray[np.uint8], size: tuple[int, int]) -> 
         size: width and height of the scan; what lies outside counts for nothing.
     """
     whole = crop["unit_kind"] == "region"
-    square = square_of(pixels, padding(pixels) if whole else _unseen(pixels, crop, size))
+    square = square_of(pixels, padding(pixels) if whole else _unseen(pixels, crop["x"], crop["y"], size))
     luma = np.asarray(Image.fromarray(pixels).convert("L")) if whole else None
     return {
         **{name: crop[name] for name in _COPIED},
@@ -37,13 +35,10 @@ def fingerprint(crop: Row, pixels: NDArray[np.uint8], size: tuple[int, int]) -> 
     }
 
 
-def _unseen(pixels: NDArray[np.uint8], crop: Row, size: tuple[int, int]) -> NDArray[np.bool_]:
-    """Where (height, width) a crop lies outside the scan, or shows padding that the scan holds."""
+def _unseen(pixels: NDArray[np.uint8], x: int, y: int, size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Where (height, width) a window at (x, y) lies outside the scan, or shows padding that the scan holds."""
     unseen = np.ones(pixels.shape[:2], dtype=bool)
-    rows, columns = (
-        slice(max(0, ceil(-at * crop["scale"])), max(0, floor((side - at) * crop["scale"])))
-        for at, side in ((crop["y"], size[1]), (crop["x"], size[0]))
-    )
+    rows, columns = (slice(max(0, -at), max(0, side - at)) for at, side in ((y, size[1]), (x, size[0])))
     inside = pixels[rows, columns]
     if inside.size:
         unseen[rows, columns] = padding(inside)

@@ -22,7 +22,7 @@ def units_of(lake: Lake, changed: DataFrame, cells: DataFrame) -> DataFrame:
     """scan_id, unit_id, unit_kind, x, y of every region and cell of the changed scans; regions have no place."""
     from pyspark.sql import functions as F
 
-    regions = lake.read("curated.regions").join(changed, "scan_id", "left_semi")
+    regions = lake.read("curated.regions").where("name IS NULL").join(changed, "scan_id", "left_semi")
     nowhere = F.lit(None).cast("double")
     whole = regions.select(
         "scan_id",
@@ -64,13 +64,13 @@ def missing_units(lake: Lake, work: Work, wanted: DataFrame, cut_before: DataFra
     return wanted.join(there, CROP_KEY, "left_anti").select("unit_id").distinct()
 
 
-def cut(lake: Lake, units: DataFrame, crops: Parts, fingerprints: Parts) -> DataFrame:
+def cut(lake: Lake, units: DataFrame, parts: Parts) -> DataFrame:
     """What became of each range of units, as rows of `RANGE_SCHEMA`; their crops lie in the parts."""
     count = units.count()
     cores = lake.spark.sparkContext.defaultParallelism
     size = min(RANGE_MOST, max(RANGE_LEAST, -(-count // (RANGES_A_CORE * cores))))
     rows = ranges(units, lake.read("curated.scans"), size).repartition(max(1, -(-count // size)))
-    return mapped(rows, RANGE_SCHEMA, Cutter(lake.store, lake.settings, crops, fingerprints))
+    return mapped(rows, RANGE_SCHEMA, Cutter(lake.store, lake.settings, parts))
 
 
 def ranges(units: DataFrame, scans: DataFrame, size: int) -> DataFrame:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from jobs.accounting import Account, hold
 from jobs.crop.cells import Cell, Mark, group
+from jobs.crop.cut import CROPS, FINGERPRINTS
 from jobs.crop.ranges import CROP_KEY, cut, missing_units, units_of, wanted_crops
 from jobs.frames import Row, ddl, exploded, kept, mapped, parked, rows_type, spread
 from jobs.lake import EVERYTHING, Lake, Work
@@ -30,18 +31,17 @@ def run(lake: Lake, work: Work) -> list[Account]:
     with (
         kept(changed_scans(lake, work)) as changed,
         parked(lake, grouped(lake, changed), Zone.CURATED) as found,
-        parts_of(lake, work, "curated.crops", "curated.fingerprints") as (crops, fingerprints),
+        parts_of(lake, work, CROPS, FINGERPRINTS) as parts,
     ):
         units = units_of(lake, changed, exploded(found, "cells"))
         wanted = wanted_crops(lake, units)
-        there = crops.names()
-        missing = missing_units(lake, work, wanted, crops.read(lake, there))
+        there = parts.names()
+        missing = missing_units(lake, work, wanted, parts.read(lake, CROPS, there))
         with (
             kept(units.join(missing, "unit_id", "left_semi")) as to_cut,
-            parked(lake, cut(lake, to_cut, crops, fingerprints), Zone.CURATED) as outcome,
+            parked(lake, cut(lake, to_cut, parts), Zone.CURATED) as outcome,
         ):
             names = sorted({*there, *(row.part for row in outcome.select("part").collect())} - {""})
-            parts = {"curated.fingerprints": fingerprints, "curated.crops": crops}
             return _write(lake, work, Cut(changed, found, wanted, parts, names, exploded(outcome, "failed")))
 
 
@@ -53,10 +53,9 @@ class Cut:
     found: DataFrame
     """Cells and votes of each changed scan."""
     wanted: DataFrame
-    parts: dict[str, Parts]
-    """By table."""
+    parts: Parts
     names: list[str]
-    """The parts that hold the crops and their fingerprints."""
+    """The parts that hold the crops."""
     failed: DataFrame
     """The crops that could not be cut."""
 
@@ -69,11 +68,11 @@ def _write(lake: Lake, work: Work, done: Cut) -> list[Account]:
     lost = done.failed.where("unit_kind = 'cell'").select(F.col("unit_id").alias("cell_id"), "reason")
     cells, votes = exploded(done.found, "cells"), exploded(done.found, "votes")
     keep = done.wanted.join(done.failed, CROP_KEY, "left_anti").select(*CROP_KEY)
+    tiles = lake.read(CROPS).where("unit_kind = 'tile'").select(*CROP_KEY)
     lake.write(work, "curated.cells", cells.join(lost, "cell_id", "left_anti"), scope=scope, staged=True)
-    for table, parts in done.parts.items():
-        names = sorted({*done.names} & {*parts.names()})
-        files, rows = [f"{parts.uri}/{name}" for name in names], parts.read(lake, names)
-        lake.write(work, table, rows, scope=scope, keep=keep, staged=True, files=files)
+    for table, stays in ((FINGERPRINTS, keep), (CROPS, keep.union(tiles))):
+        rows, files = done.parts.read(lake, table, done.names), done.parts.files(table, done.names)
+        lake.write(work, table, rows, scope=scope, keep=stays, staged=True, files=files)
     marks, shown = votes.select("annotation_id"), done.wanted.select(crop_id())
     held = held_back(votes.join(lost, "cell_id"), done.failed)
     hold(lake, work, considered("annotation", marks).union(considered("crop", shown)), held)
@@ -150,7 +149,9 @@ def grouped(lake: Lake, changed: DataFrame) -> DataFrame:
         "vocabulary",
         "annotated_at",
     )
-    regions = lake.read("curated.regions").groupBy("scan_id").agg(F.min("region_id").alias("region_id"))
+    regions = (
+        lake.read("curated.regions").where("name IS NULL").groupBy("scan_id").agg(F.min("region_id").alias("region_id"))
+    )
     rows = (
         regions.join(listed("annotations", *marks), "scan_id")
         .join(listed("cells", "cell_id", "center_x", "center_y"), "scan_id", "left")

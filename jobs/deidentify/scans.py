@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import tempfile
 from collections.abc import Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -23,6 +25,7 @@ from jobs.errors import BadInput
 from jobs.frames import Row, ddl, rows_type
 from jobs.pixels.open import open_scan
 from jobs.pixels.reader import Reader
+from jobs.pixels.section import core_regions
 from jobs.pseudonyms import Pseudonyms
 from jobs.settings import Settings, Source
 from jobs.store import Store
@@ -97,7 +100,7 @@ class ScanCleaner:
             self._store.delete_folder(self._curated(f"objects/{scan_id}"))
         yield {
             "scans": scans,
-            "regions": [_whole(scan, pseudonyms) for scan in scans],
+            "regions": [region for scan in scans for region in (_whole(scan, pseudonyms), *self._cores(scan))],
             "deid_log": [entry | {"device_key": scan["scanner_key"]} for scan in scans for entry in log] or log,
             "held": [held_row("file", path, row["source"], row["delivery"], reason) for path, reason in held.items()],
             "scan_id": scan_id,
@@ -178,6 +181,29 @@ class ScanCleaner:
             "optical_path": info.optical_path,
         }
 
+    def _cores(self, scan: Row) -> list[Row]:
+        """The cores of a tissue microarray of an H&E stain, each of the scan's specimen; none where it is not one."""
+        if scan["kind"] != "slide" or scan["stain"] != "H&E" or not (scan["mpp_x"] and scan["mpp_y"]):
+            return []
+        pseudonyms = pseudonyms_of(self._settings.key_path())
+        with ExitStack() as stack:
+            files = [stack.enter_context(self._store.open(self._curated(uri))) for uri in scan["uri"].split(" ")]
+            try:
+                found = core_regions(open_scan(files), math.sqrt(scan["mpp_x"] * scan["mpp_y"]))
+            except BadInput:
+                # A broken tile is told by the stages that cut: it is no reason to hold the slide back.
+                return []
+        return [
+            {
+                "region_id": pseudonyms.key_for("region", scan["scan_id"], core.name),
+                "scan_id": scan["scan_id"],
+                "specimen_id": scan["specimen_id"],
+                "name": core.name,
+                "polygon": core.polygon,
+            }
+            for core in found
+        ]
+
     def _curated(self, relative: str) -> str:
         return f"{self._settings.zone_root('curated')}/{relative}"
 
@@ -208,6 +234,7 @@ def _whole(scan: Row, pseudonyms: Pseudonyms) -> Row:
         "region_id": pseudonyms.key_for("region", scan["scan_id"], "0"),
         "scan_id": scan["scan_id"],
         "specimen_id": scan["specimen_id"],
+        "name": None,
         "polygon": [0.0, 0.0, width, 0.0, width, height, 0.0, height],
     }
 

@@ -17,8 +17,7 @@ from schemas.contract import Zone
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-MEASURED = "preset RLIKE '^(cell|tile)_'"
-"""Not the overviews of regions, and one crop a unit."""
+MEASURED = "unit_kind IN ('cell', 'tile')"
 FEATURE_SCHEMA = ddl({column.name: column.type for column in contract("curated.features").own_columns})
 _CROP_COLUMNS = ("unit_id", "unit_kind", "scan_id", "x", "y", "width", "height", "scale", "out_mpp_x", "out_mpp_y")
 _PIXELS = ("unit_id", "preset", "pixel_sha256")

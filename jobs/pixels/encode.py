@@ -27,6 +27,7 @@ _UP = 2
 """PNG's filter type of a row that is written as its difference from the row above (PNG, 9.2)."""
 _COLOR_TYPE = {1: 0, 3: 2}
 """Channels to PNG's colour type (PNG, table 11.1)."""
+_PNG, _JPEG = b"\x89PNG", b"\xff\xd8"
 
 ENCODER_VERSION = f"isal {version('isal')}, level {_LEVEL}, filter up"
 """Library, version and settings: on one kind of processor the same name means the same bytes for the same pixels."""
@@ -78,13 +79,17 @@ ENCODER_VERSIONS = {
 """As `ENCODER_VERSION`, of each format."""
 
 
-def decode_png(data: bytes) -> NDArray[np.uint8]:
-    """Pixels of a PNG that `encode_png` made.
+def decode(data: bytes) -> NDArray[np.uint8]:
+    """Pixels (height, width, 3) of a crop in any of the formats, known by its first bytes.
 
     Raises:
         BadInput: UNREADABLE.
     """
     try:
-        return np.asarray(imagecodecs.png_decode(data), dtype=np.uint8)
-    except (imagecodecs.PngError, ValueError):
+        if data.startswith(_PNG):
+            return np.asarray(imagecodecs.png_decode(data), dtype=np.uint8)
+        if data.startswith(_JPEG):
+            return np.asarray(simplejpeg.decode_jpeg(data, "RGB", fastdct=False, fastupsample=False))
+        return np.asarray(imagecodecs.jpegxl_decode(data), dtype=np.uint8)
+    except (imagecodecs.PngError, imagecodecs.JpegxlError, ValueError):
         raise BadInput(Reason.UNREADABLE) from None

@@ -20,11 +20,15 @@ from jobs.parts import Parts
 from jobs.settings import Crop, Settings
 from jobs.store import Store
 from schemas.crops import CROPS
+from schemas.fingerprints import FINGERPRINTS
 from schemas.reasons import Reason
 
 WIDTH, HEIGHT, TILE = 600, 400, 128
 ARROW = {"string": pa.string(), "int": pa.int32(), "bigint": pa.int64(), "double": pa.float64(), "binary": pa.binary()}
-SCHEMA = pa.schema([pa.field(column.name, ARROW[column.type]) for column in CROPS.columns if column.type in ARROW])
+SCHEMAS = {
+    table.full_name: pa.schema([pa.field(column.name, ARROW[column.type]) for column in table.columns])
+    for table in (CROPS, FINGERPRINTS)
+}
 MADE_BY = {"stage_version": "2", "settings_sha256": "0" * 64}
 
 
@@ -53,12 +57,12 @@ def curated(settings: Settings, pixels: np.ndarray) -> Path:
 def cut(settings: Settings, crop: Crop, *scans: dict[str, Any]) -> tuple[dict[tuple[str, str], Any], dict[Any, str]]:
     """Rows of the part that one range makes, and reasons of what failed, both by unit and preset."""
     uri = f"{settings.zone_root('curated')}/parts"
-    cutter = Cutter(Store(), replace(settings, crop=crop), Parts(Store(), uri, SCHEMA, MADE_BY))
+    cutter = Cutter(Store(), replace(settings, crop=crop), Parts(Store(), uri, SCHEMAS, MADE_BY))
     (told,) = cutter({"range": 0, "scans": list(scans)})
     failed = {(row["unit_id"], row["preset"]): row["reason"] for row in told["failed"]}
     if not told["part"]:
         return {}, failed
-    rows = pq.read_table(f"{uri.removeprefix('file://')}/{told['part']}").to_pylist()
+    rows = pq.read_table(f"{uri.removeprefix('file://')}/curated.crops/{told['part']}").to_pylist()
     return {(row["unit_id"], row["preset"]): row for row in rows}, failed
 
 
@@ -157,7 +161,7 @@ def test_a_cell_beside_the_scan_is_not_cut(settings, curated):
 
 
 def test_the_same_range_is_the_same_file(settings, curated):
-    folder = curated / "parts"
+    folder = curated / "parts" / "curated.crops"
     cut(settings, Crop(size=100), scan("slide.tif", (300, 200)))
     before = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
     cut(settings, Crop(size=100), scan("slide.tif", (300, 200)))

@@ -55,7 +55,7 @@ def test_a_cell_of_a_smear_has_its_features_and_nothing_of_sections():
 
 def test_a_tile_of_a_section_has_those_of_tissue_where_pixels_are_small_enough():
     own = {"unit_kind": "tile", "stain": "H&E", "out_mpp_x": 0.5, "out_mpp_y": 0.5}
-    assert set(values(measure(row(tile(), **own)))) == (set(QUALITY) | set(SECTION)) - {"tissue_fraction"}
+    assert set(values(measure(row(tile(), **own)))) == set(QUALITY) | set(SECTION)
     assert set(values(measure(row(tile(), **own | {"out_mpp_x": 2.0, "out_mpp_y": 2.0})))) == set(QUALITY)
     assert set(values(measure(row(tile(), **own | {"out_mpp_y": None})))) == set(QUALITY)
 

@@ -1,0 +1,1 @@
+"""Cut the tissue of H&E sections into tiles."""
