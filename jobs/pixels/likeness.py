@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from jobs.pixels import register
 from jobs.pixels.register import DIHEDRALS, SIDE, Floats
@@ -27,9 +28,13 @@ _TRIED, _TEXTURE_LEAST = 2, 0.6
 """So many turns are tried; and agreement in texture that may be enough in the end."""
 _SELF_LEAST = 0.3
 """However little a picture fits itself, this much agreement proves nothing."""
+_ELSEWHERE_MOST, _WINDOW, _DISAGREES = 0.065, 11, 0.5
+"""So much of the texture may lie where the two disagree, in windows of so many pixels that correlate by less."""
 _SCALE_MOST, _SKEW_MOST = 1.25, 0.12
 _SHARED_LEAST = 0.15
 """Of the square that both pictures know; less is no evidence."""
+_BAND = (1.0, 4.0)
+"""Standard deviations of the band of texture, in pixels of the square."""
 _CHUNK = 128
 
 
@@ -109,6 +114,26 @@ class _Views:
 
     def texture(self, maps: Floats, fine: float, coarse: float) -> Floats:
         """Correlation of the band-passed pictures over what both know; -1 where that is too little."""
+        first, second, both = self._bands(maps, fine, coarse)
+        texture = register.weighted_ncc(first, second, both.astype(np.float32))
+        return np.where(both.mean(axis=(1, 2)) >= _SHARED_LEAST, texture, -1).astype(np.float32)
+
+    def elsewhere(self, maps: Floats, fine: float, coarse: float) -> Floats:
+        """Share of the texture that lies where the pictures disagree: a neighbour that only one of them shows."""
+        *bands, both = self._bands(maps, fine, coarse)
+        first, second = (one * both for one in bands)
+        first, second = (
+            one / np.sqrt(np.maximum((one**2).sum(axis=(1, 2), keepdims=True), 1e-6)) for one in (first, second)
+        )
+        agreed, power = (
+            ndimage.uniform_filter(one, (0, _WINDOW, _WINDOW), mode="constant")
+            for one in (first * second, (first**2 + second**2) / 2)
+        )
+        apart = np.where(agreed < (1 - _DISAGREES) * power, power, 0).sum(axis=(1, 2))
+        return np.asarray(apart / np.maximum(power.sum(axis=(1, 2)), 1e-6), dtype=np.float32)
+
+    def _bands(self, maps: Floats, fine: float, coarse: float) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+        """Both pictures band-passed, b as it lies on a, and what both know."""
         bands = [
             register.band(one, (known > 0.99).astype(np.float32), fine, coarse)
             for one, known in ((self.a, self.known_a), (self.b, self.known_b))
@@ -118,8 +143,7 @@ class _Views:
         both = (self.known_a > 0.99) & inside
         if not self.known_b.all():
             both &= register.warp(self.known_b, maps, side)[0] > 0.99
-        texture = register.weighted_ncc(bands[0], seen, both.astype(np.float32))
-        return np.where(both.mean(axis=(1, 2)) >= _SHARED_LEAST, texture, -1).astype(np.float32)
+        return bands[0], seen, np.asarray(both)
 
 
 class Likeness:
@@ -148,6 +172,9 @@ class Likeness:
         fits = self._register(pairs, range(DIHEDRALS), _OF_TWO)
         found: list[Match | None] = [None] * len(pairs)
         likely = np.nonzero(fits.texture >= _TEXTURE_LEAST)[0]
+        if len(likely):
+            views = self._views(pairs[likely], fits.which[likely])
+            likely = likely[views.elsewhere(fits.maps[likely], *_BAND) <= _ELSEWHERE_MOST]
         self._know_own(np.unique(pairs[likely]))
         for n in likely:
             a, b = (int(one) for one in pairs[n])
@@ -205,10 +232,8 @@ class Likeness:
         best: _Fits,
     ) -> None:
         """Refine each pair from a coarse map; write into `best` at `at` what is better there."""
-        a, known_a = register.as_floats(self._squares[pairs[:, 0]])
-        turned = np.stack([register.dihedral(self._squares[b], d) for b, d in zip(pairs[:, 1], which, strict=True)])
-        b, known_b = register.as_floats(turned)
-        small = _Views(*(register.half(one) for one in (a, known_a, b, known_b)))
+        whole = self._views(pairs, which)
+        small = _Views(*(register.half(one) for one in (whole.a, whole.known_a, whole.b, whole.known_b)))
         keep = np.nonzero(small.texture(maps, 0.5, 2) >= gates.start)[0]
         small, maps = small.at(keep), maps[keep]
         for least in gates.stepped:
@@ -219,12 +244,17 @@ class Likeness:
             small, keep, maps = small.at(going), keep[going], maps[going]
         if not len(keep):
             return
-        whole = _Views(a, known_a, b, known_b).at(keep)
+        whole = whole.at(keep)
         maps = whole.smoothed(0.7).refine(maps)
-        texture = np.where(self._plausible(pairs[keep], maps, 1), whole.texture(maps, 1, 4), -1)
+        texture = np.where(self._plausible(pairs[keep], maps, 1), whole.texture(maps, *_BAND), -1)
         better = texture > best.texture[at[keep]]
         place = at[keep][better]
         best.texture[place], best.which[place], best.maps[place] = texture[better], which[keep][better], maps[better]
+
+    def _views(self, pairs: NDArray[np.int64], which: NDArray[np.int64]) -> _Views:
+        """Both pictures of each pair, the second turned."""
+        turned = [register.dihedral(self._squares[b], d) for b, d in zip(pairs[:, 1], which, strict=True)]
+        return _Views(*register.as_floats(self._squares[pairs[:, 0]]), *register.as_floats(np.stack(turned)))
 
     def _plausible(self, pairs: NDArray[np.int64], maps: Floats, slack: float) -> NDArray[np.bool_]:
         """Whether maps neither scale, skew nor shift more than a copy of the same view may be."""
