@@ -26,7 +26,7 @@ from schemas.stages import RELEASE, STAGES
 from schemas.tables import TABLES
 
 PSEUDONYM = re.compile(r"[0-9a-f]{32}")
-CURATED = [name for name, table in TABLES.items() if table.zone is Zone.CURATED]
+CURATED = [name for name, table in TABLES.items() if table.zone is Zone.CURATED and name != "curated.snapshots"]
 
 
 def rows(lake: Lake, name: str) -> list[dict[str, Any]]:
