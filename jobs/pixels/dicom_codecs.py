@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import imagecodecs
@@ -16,6 +16,7 @@ from pydicom.dataset import Dataset
 from jobs.errors import BadInput
 from jobs.pixels import jpeg
 from jobs.pixels.rgb import from_ycbcr, to_rgb
+from jobs.pixels.stated import check_size
 from schemas.reasons import Reason
 
 _CODECS = {
@@ -47,6 +48,8 @@ _JPEG_COLOURS: dict[str, jpeg.Colour] = {
     "MONOCHROME1": "GRAY",
     "MONOCHROME2": "GRAY",
 }
+_PADDING = 64
+"""Pixels by which a JPEG may be larger than its frame."""
 _J2K_COLOURS = _GREY | {"RGB", "YBR_ICT", "YBR_RCT", "YBR_FULL"}
 _COLOURS = {
     "none": _GREY | {"RGB", "YBR_FULL"},
@@ -65,7 +68,8 @@ _DECODERS: dict[str, Callable[[bytes], NDArray[Any]]] = {
     # It also undoes the multiple component transform, which is a part of the codestream.
     "jpeg2000": imagecodecs.jpeg2k_decode,
     "htj2k": imagecodecs.jpeg2k_decode,
-    "jpeg-xl": imagecodecs.jpegxl_decode,
+    # Of an animation, the first picture: the others could be without number.
+    "jpeg-xl": partial(imagecodecs.jpegxl_decode, index=0),
 }
 
 
@@ -92,7 +96,9 @@ class FrameDecoder:
     def __call__(self, data: bytes) -> NDArray[np.uint8]:
         """RGB (rows, columns, 3) of one frame; raises BadInput UNREADABLE, TRUNCATED or TOO_LARGE."""
         if self.codec == "jpeg":
-            pixels = jpeg.decode(data, _JPEG_COLOURS[self.photometric], evidence_first=True)
+            # Some scanners' JPEGs are those of whole blocks.
+            most = (self.columns + _PADDING, self.rows + _PADDING)
+            pixels = jpeg.decode(data, _JPEG_COLOURS[self.photometric], evidence_first=True, most=most)
             return 255 - pixels if self.photometric == "MONOCHROME1" else pixels
         samples = self._native(data) if self.codec == "none" else self._decoded(data)
         pixels = to_rgb(samples, bits=self.bits_stored, white_is_zero=self.photometric == "MONOCHROME1")
@@ -119,8 +125,7 @@ class FrameDecoder:
         try:
             if self.codec == "rle":
                 return self._rle(data)
-            if _stated_size(self.codec, data) not in (None, (self.columns, self.rows)):
-                raise BadInput(Reason.UNREADABLE)
+            check_size(data, self.columns, self.rows)
             samples = np.asarray(_DECODERS[self.codec](data))
         except (RuntimeError, ValueError, MemoryError):
             raise BadInput(Reason.UNREADABLE) from None
@@ -167,18 +172,6 @@ def frame_decoder(dataset: Dataset) -> FrameDecoder:
     if not known:
         raise BadInput(Reason.UNREADABLE)
     return decoder
-
-
-def _stated_size(codec: str, data: bytes) -> tuple[int, int] | None:
-    """Width and height that a stream states in its header, which must not be larger than its frame; None: unknown."""
-    if codec in ("jpeg-ls", "jpeg-lossless"):
-        found = jpeg.header(data, any_bits=True)
-        return found.width, found.height
-    place = data.find(b"\xff\x4f\xff\x51")
-    if codec in ("jpeg2000", "htj2k") and place >= 0 and len(data) >= place + 24:
-        right, bottom, left, top = struct.unpack_from(">4I", data, place + 8)
-        return right - left, bottom - top
-    return None
 
 
 def _has_component_transform(data: bytes) -> bool:
