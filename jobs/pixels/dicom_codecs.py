@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -48,6 +49,8 @@ _JPEG_COLOURS: dict[str, jpeg.Colour] = {
     "MONOCHROME1": "GRAY",
     "MONOCHROME2": "GRAY",
 }
+_END = b"\xff\xd9"
+_RLE_HEADER = struct.Struct("<16I")
 _PADDING = 64
 """Pixels by which a JPEG may be larger than its frame."""
 _J2K_COLOURS = _GREY | {"RGB", "YBR_ICT", "YBR_RCT", "YBR_FULL"}
@@ -62,9 +65,23 @@ _COLOURS = {
     # JPEG XL undoes its own colour transform, and that of a JPEG that it repacks.
     "jpeg-xl": _GREY | {"RGB", "XYB", "YBR_FULL", "YBR_FULL_422"},
 }
+
+
+def _jpeg_lossless(data: bytes) -> NDArray[Any]:
+    """By libjpeg-turbo, which broken streams do not bring down; colours stay as they are."""
+    space = None if jpeg.header(data, any_bits=True).components == 1 else "RGB"
+    return np.asarray(imagecodecs.jpeg8_decode(data, colorspace=space, outcolorspace=space))
+
+
+def _jpeg_ls(data: bytes) -> NDArray[Any]:
+    """By CharLS, which takes seconds to see that a stream without its end marker is cut off."""
+    whole = data if data.rstrip(b"\0").endswith(_END) else data + _END
+    return np.asarray(imagecodecs.jpegls_decode(whole))
+
+
 _DECODERS: dict[str, Callable[[bytes], NDArray[Any]]] = {
-    "jpeg-lossless": imagecodecs.ljpeg_decode,
-    "jpeg-ls": imagecodecs.jpegls_decode,
+    "jpeg-lossless": _jpeg_lossless,
+    "jpeg-ls": _jpeg_ls,
     # It also undoes the multiple component transform, which is a part of the codestream.
     "jpeg2000": imagecodecs.jpeg2k_decode,
     "htj2k": imagecodecs.jpeg2k_decode,
@@ -127,7 +144,7 @@ class FrameDecoder:
                 return self._rle(data)
             check_size(data, self.columns, self.rows)
             samples = np.asarray(_DECODERS[self.codec](data))
-        except (RuntimeError, ValueError, MemoryError):
+        except (RuntimeError, ValueError, MemoryError, TypeError):
             raise BadInput(Reason.UNREADABLE) from None
         shape = samples.shape if samples.ndim == 3 else (*samples.shape, 1)
         if shape == (self.samples, self.rows, self.columns) != (self.rows, self.columns, self.samples):
@@ -139,8 +156,19 @@ class FrameDecoder:
     def _rle(self, data: bytes) -> NDArray[Any]:
         """Segments hold one byte of one sample each, most significant first (PS3.5 annex G)."""
         kind = np.dtype("<u2" if self.bits_allocated == 16 else "u1")
+        _check_segments(data, self.samples * kind.itemsize)
         samples = np.frombuffer(imagecodecs.dicomrle_decode(data, kind), kind)
         return np.moveaxis(samples.reshape(self.samples, self.rows, self.columns), 0, 2)
+
+
+def _check_segments(data: bytes, count: int) -> None:
+    """Raise UNREADABLE unless the segments of RLE lie in the data, one behind the other."""
+    if len(data) < _RLE_HEADER.size:
+        raise BadInput(Reason.UNREADABLE)
+    stated, *starts = _RLE_HEADER.unpack_from(data)
+    places = [*starts[:count], len(data)]
+    if stated != count or places[0] < _RLE_HEADER.size or places != sorted(set(places)):
+        raise BadInput(Reason.UNREADABLE)
 
 
 def frame_decoder(dataset: Dataset) -> FrameDecoder:

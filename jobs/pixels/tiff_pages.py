@@ -24,7 +24,7 @@ JPEG_XL = (50002, 52546)
 PICTURES = frozenset({33004, 33005, 33007, 34712, 34892, 34927, 34933, 50001, *JPEG_XL})
 """Compressions (tag 259) whose tiles are pictures with a header of their own: JPEG 2000 and XL, WebP, PNG."""
 _PLAIN = frozenset({1, 5, 8, 32773, 32946, 34925, 34926, 50000})
-"""Compressions of bare samples, of which no more are decoded than a tile has: LZW, deflate, PackBits, LZMA, Zstandard."""
+"""Compressions of bare samples, of which no more are decoded than a tile has: LZW, deflate, PackBits, LZMA, ZSTD."""
 _SAMPLES_MOST = 4 * PIXELS_MOST
 _FOREIGN = ("is_ndpi", "is_scn", "is_bif", "is_philips")
 """Flags of tifffile for slides whose tiles lie by other rules than those of TIFF: OpenSlide knows them."""
