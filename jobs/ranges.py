@@ -34,21 +34,21 @@ class RangeStream(io.RawIOBase):
         self._kept: deque[tuple[int, bytes]] = deque()
 
     def readable(self) -> bool:
-        """It can be read."""
+        """Yes."""
         return True
 
     def seekable(self) -> bool:
-        """Any place of it can be reached."""
+        """Yes."""
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to a place, as `io.RawIOBase` says."""
+        """Go to a place, also behind the end."""
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._offset, io.SEEK_END: self._size}[whence]
         self._offset = max(0, base + offset)
         return self._offset
 
     def readinto(self, buffer: Any) -> int:
-        """Fill a buffer; fewer bytes only at the end."""
+        """Fill a buffer as far as there are bytes."""
         view = memoryview(buffer).cast("B")[: max(0, self._size - self._offset)]
         done = 0
         while done < len(view):

@@ -63,7 +63,7 @@ def test_back_and_forth_nothing_is_asked_for_twice():
 
 
 def test_it_keeps_a_bounded_share():
-    stream, lengths = stream_over(bytes(100 << 20))
+    stream, _ = stream_over(bytes(100 << 20))
     while stream.read(1 << 20):
         pass
     assert sum(len(data) for _, data in stream._kept) <= KEPT_BYTES
