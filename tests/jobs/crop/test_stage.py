@@ -57,7 +57,8 @@ def fill(lake: Lake, cells: dict[str, int]) -> None:
     )
     put(lake, "curated.annotations", [
         {"annotation_id": key(f"{name} {n}"), "scan_id": key(name), "source_key": key(f"file {name}"), "position": n,
-         "geometry_type": "point", "coordinates": [60.0 + n % 30 * 35, 60.0 + n // 30 * 35], "center_x": 60.0 + n % 30 * 35,
+         "geometry_type": "point", "coordinates": [60.0 + n % 30 * 35, 60.0 + n // 30 * 35],
+         "center_x": 60.0 + n % 30 * 35,
          "center_y": 60.0 + n // 30 * 35,
          "label_raw": "BLA", "label_code": "BLA", "vocabulary": "munich_bmc", "vocabulary_version": "1",
          "examiner_key": key("e"), "annotator_kind": "human", "round": 1}
