@@ -202,7 +202,9 @@ def among(places: list[tuple[Path, int, int]], kinds: list[str], copies: int, co
             asked = np.concatenate([chosen, copied])
             pairs = np.concatenate(list(neighbours_of(points, asked, len(points))))
             found = {(min(a, b), max(a, b)) for a, b in pairs.tolist()}
-            ratios[f"candidates_{kind}_{count}"] = float(np.mean([pair in found for pair in zip(chosen, copied)]))
+            ratios[f"candidates_{kind}_{count}"] = float(
+                np.mean([pair in found for pair in zip(chosen, copied, strict=True)])
+            )
             print(f"  {kind:<17} recall {ratios[f'candidates_{kind}_{count}']:7.2%}", flush=True)
     return ratios
 
