@@ -1,11 +1,14 @@
 """Recall and false pairs by kind of change, beside imagehash, pdqhash and imagededup, on the fields of BCCD.
 
-    $ python benchmarks/deduplicate.py [--json] [--cells 1000] [--kinds NAME ...] [--half 1]
+    $ python benchmarks/deduplicate.py [--json] [--cells 1000] [--kinds NAME ...] [--half 1] [--distractors 1000,10000]
 
 Cells are cut from every second field (`--half` says which; the thresholds were set on 0). For each kind of change a
 folder of all these crops and a changed copy of some of them goes through `deduplicate_files.run` and the peers. The
 kind `retake` cuts one spot from two fields that show it, which were photographed twice. Peers are taken at their
 usual thresholds, in an environment of their own below `~/.cache/hemalake-peers`.
+
+`--distractors` adds so many drawn cells, and prints how many copies are still candidates of their original: what is no
+candidate is never compared.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ import tempfile
 import time
 import venv
 from collections.abc import Callable
+from multiprocessing import Pool
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -27,6 +31,12 @@ import numpy as np
 from PIL import Image
 
 from jobs import deduplicate_files
+from jobs.hospital import cases
+from jobs.hospital.plan import Scan
+from jobs.hospital.smear import paint_smear
+from jobs.pixels import spectrum
+from jobs.pixels.pairs import neighbours_of
+from jobs.pixels.picture import square_of
 
 HERE = Path(__file__).resolve().parent
 DATA = Path(os.environ.get("HEMALAKE_REAL_DATA", HERE.parent / "../shared/data")) / "BCCD" / "BCCD"
@@ -136,6 +146,69 @@ def retakes(linked: dict[tuple[str, str], tuple[float, float]], out: Path) -> in
     return count
 
 
+def drawn(scan: Scan) -> np.ndarray:
+    """Squares (n, 64, 64) of the cells of a drawn scan that lie wholly on it."""
+    picture, found = paint_smear(scan), []
+    for cell in scan.cells:
+        x, y = int(cell.x) - SIDE // 2, int(cell.y) - SIDE // 2
+        if min(x, y, scan.width - x - SIDE, scan.height - y - SIDE) >= 0:
+            found.append(square_of(picture[y : y + SIDE, x : x + SIDE]))
+    return np.array(found, dtype=np.uint8).reshape(-1, 64, 64)
+
+
+def distractors(count: int) -> np.ndarray:
+    """Squares of so many distinct drawn cells; half of the drawn ones lie too near an edge."""
+    hospital = cases.plan(max(4, count // 90), 3, max(400, 2 * count))
+    scans = [scan for case in hospital.cases for scan in case.scans if scan.kind != "section" and not scan.cut_from]
+    distinct = (scan for scan in scans if "_copy_" not in scan.name and "_export_" not in scan.name)
+    found, total = [], 0
+    with Pool() as pool:
+        for some in pool.imap(drawn, distinct):
+            found.append(some)
+            total += len(some)
+            if total >= count:
+                break
+    return np.concatenate(found)[:count]
+
+
+def vectors(squares: np.ndarray) -> np.ndarray:
+    """Vectors of many squares."""
+    return np.concatenate([spectrum.vectors(squares[n : n + 2048]) for n in range(0, len(squares), 2048)])
+
+
+def among(places: list[tuple[Path, int, int]], kinds: list[str], copies: int, counts: list[int]) -> dict[str, float]:
+    """Share of the copies that are candidates of their original among drawn cells, by kind and number of these."""
+    chosen = np.linspace(0, len(places) - 1, min(copies, len(places))).astype(int)
+    squares: dict[str, list[np.ndarray]] = {"": [], **{kind: [] for kind in kinds}}
+    for n, (file, x, y) in enumerate(places):
+        with Image.open(file) as field:
+
+            def cut(dx: int, dy: int, field: Image.Image = field, x: int = x, y: int = y) -> Image.Image:
+                return field.crop((x + dx, y + dy, x + dx + SIDE, y + dy + SIDE))
+
+            squares[""].append(square_of(np.asarray(cut(0, 0))))
+            for kind in kinds if n in set(chosen.tolist()) else ():
+                squares[kind].append(square_of(np.asarray(KINDS[kind](cut, n).convert("RGB"))))
+    others, ratios = distractors(max(counts)), {}
+    own, raw = np.array(squares[""]), vectors(others)
+    changed = {kind: vectors(np.array(squares[kind])) for kind in kinds}
+    for count in counts:
+        print(f"candidates among {count} drawn and {len(own)} real cells")
+        for kind in kinds:
+            pool = np.concatenate([own, np.array(squares[kind]), others[:count]])
+            points = np.concatenate([vectors(own), changed[kind], raw[:count]])
+            points = points @ spectrum.learned_metric(pool, points)
+            copied = len(own) + np.arange(len(chosen))
+            asked = np.concatenate([chosen, copied])
+            pairs = np.concatenate(list(neighbours_of(points, asked, len(points))))
+            found = {(min(a, b), max(a, b)) for a, b in pairs.tolist()}
+            ratios[f"candidates_{kind}_{count}"] = float(
+                np.mean([pair in found for pair in zip(chosen, copied, strict=True)])
+            )
+            print(f"  {kind:<17} recall {ratios[f'candidates_{kind}_{count}']:7.2%}", flush=True)
+    return ratios
+
+
 def peers(folder: Path) -> dict[str, list[tuple[str, str]]]:
     """Pairs that each peer finds, at its usual threshold."""
     home = CACHE / "deduplicate"
@@ -174,6 +247,7 @@ def main() -> None:
     parser.add_argument("--kinds", nargs="+", choices=[*KINDS, "retake"], default=[*KINDS, "retake"], metavar="NAME")
     parser.add_argument("--half", type=int, choices=(0, 1), default=1, help="which half of the fields (default 1)")
     parser.add_argument("--without-peers", action="store_true", help="HemaLake alone")
+    parser.add_argument("--distractors", default="", help="numbers of drawn cells, such as 1000,10000 (default: none)")
     options = parser.parse_args()
     fields = deduplicate_files.run(DATA / "JPEGImages")
     kinds = {kind: sum(pair.kind == kind for pair in fields.pairs) for kind in ("exact", "near", "overlap")}
@@ -209,6 +283,9 @@ def main() -> None:
                 if tool == "hemalake":
                     ratios[kind] = recall
                     ratios["confirmed_false"] += false
+    if options.distractors:
+        kinds = [kind for kind in options.kinds if kind in KINDS]
+        ratios |= among(places, kinds, options.cells, [int(count) for count in options.distractors.split(",")])
     if options.json:
         print(json.dumps({"ratios": ratios}))
 

@@ -21,7 +21,8 @@ Squares = Callable[[Ints], NDArray[np.uint8]]
 _BLOCK = 1024
 _PAIR_COLUMNS = "a long, b long"
 _MATCH_COLUMNS = "a long, b long, score double, turn int, flip boolean, dx double, dy double"
-_TAUGHT = 400
+_TAUGHT, _TAUGHT_LEAST = 400, 100
+"""Crops from which the metric is learned; new ones, or all where these are too few."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,8 @@ class Search:
         """Pairs (n, 2) of units that are worth a look, of which one is a query."""
         if not len(queries) or len(single) < 2:
             return np.zeros((0, 2), dtype=np.int64)
-        taught = queries[np.linspace(0, len(queries) - 1, min(len(queries), _TAUGHT)).astype(int)]
+        some = queries if len(queries) >= _TAUGHT_LEAST else single
+        taught = some[np.linspace(0, len(some) - 1, min(len(some), _TAUGHT)).astype(int)]
         vectors = self.units.vectors[single]
         points = vectors @ spectrum.learned_metric(self.squares(taught), vectors)
         work = _Nearest(self.bench.share(points), self.bench.share(np.searchsorted(single, queries)))
