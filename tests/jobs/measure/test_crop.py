@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 
 from jobs.measure.crop import inside, measure
 from jobs.pixels.encode import encode_png
 from schemas.features import CELL, FEATURES, METHODS, QUALITY, SECTION
 from tests.histology import photograph, tissue_od
 from tests.jobs.pixels.test_measures import smear
+from tests.jobs.pixels.test_quality import auroc
 
 UM = 0.2
 
@@ -86,3 +88,34 @@ def test_what_lies_in_the_scan():
     assert center == (15, 25)
     assert list(measure(row(pixels, x=4000))) == []
     assert set(METHODS) == set(QUALITY) | set(CELL) | set(SECTION)
+
+
+def sound(gen):
+    return smear(gen.uniform(35, 80), gen.uniform(20, 34), noise=gen.uniform(0.5, 3), seed=int(gen.integers(999)))
+
+
+def planted(fault, gen):
+    """A crop with one fault, and what its row says of its place."""
+    pixels, place = sound(gen), {}
+    if fault == "focus":
+        pixels = ndimage.gaussian_filter(pixels, (*[gen.uniform(1.5, 4)] * 2, 0))
+    elif fault == "saturation":
+        grey = pixels.mean(axis=2, keepdims=True)
+        pixels = (grey + gen.uniform(0, 0.4) * (pixels - grey)).astype(np.uint8)
+    elif fault == "clipped_fraction":
+        pixels = np.clip(pixels * gen.uniform(1.12, 1.4), 0, 255).astype(np.uint8)
+    else:
+        cut_off = int(gen.integers(95, 120))
+        pixels[:, :cut_off] = 255
+        place = {"x": -cut_off}
+    return row(pixels, **place)
+
+
+@pytest.mark.parametrize(
+    ("column", "sign"), [("focus", -1), ("saturation", -1), ("clipped_fraction", 1), ("border_contact", 1)]
+)
+def test_each_quality_column_of_cells_tells_its_planted_fault(column, sign):
+    gen = np.random.default_rng(7)
+    good = [sign * values(measure(row(sound(gen))))[column] for _ in range(24)]
+    bad = [sign * values(measure(planted(column, gen)))[column] for _ in range(24)]
+    assert auroc(bad, good) >= 0.95
