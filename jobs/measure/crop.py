@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobs.frames import Row
-from jobs.pixels.encode import decode_png
+from jobs.pixels.encode import decode
 from jobs.pixels.measures import Measure, cell_features, tissue_features
 from jobs.pixels.quality import quality
 from schemas.features import METHODS
@@ -29,10 +29,10 @@ def measure(row: Row) -> Iterator[Row]:
     are of smears, those of tissue are of tiles of sections; quality is of both.
 
     Args:
-        row: unit_id, unit_kind (cell or tile), scan_id, image, the crop's x, y, width, height and scale, its out_mpp_x
-            and out_mpp_y or None, and the scan's width_px, height_px and stain or None.
+        row: unit_id, unit_kind (cell or tile), scan_id, encoding, image, the crop's x, y, width, height and scale, its
+            out_mpp_x and out_mpp_y or None, and the scan's width_px, height_px and stain or None.
     """
-    pixels, center = inside(decode_png(row["image"]), row)
+    pixels, center = inside(decode(row["image"], row["encoding"]), row)
     if not pixels.size:
         return
     mpp = _mpp(row)

@@ -19,7 +19,19 @@ if TYPE_CHECKING:
 
 MEASURED = "unit_kind IN ('cell', 'tile')"
 FEATURE_SCHEMA = ddl({column.name: column.type for column in contract("curated.features").own_columns})
-_CROP_COLUMNS = ("unit_id", "unit_kind", "scan_id", "x", "y", "width", "height", "scale", "out_mpp_x", "out_mpp_y")
+_CROP_COLUMNS = (
+    "unit_id",
+    "unit_kind",
+    "scan_id",
+    "x",
+    "y",
+    "width",
+    "height",
+    "scale",
+    "out_mpp_x",
+    "out_mpp_y",
+    "encoding",
+)
 _PIXELS = ("unit_id", "preset", "pixel_sha256")
 
 

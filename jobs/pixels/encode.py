@@ -64,3 +64,23 @@ def decode_png(data: bytes) -> NDArray[np.uint8]:
         return np.asarray(imagecodecs.png_decode(data), dtype=np.uint8)
     except (imagecodecs.PngError, ValueError):
         raise BadInput(Reason.UNREADABLE) from None
+
+
+DECODERS: dict[str, Callable[[bytes], NDArray[np.uint8]]] = {
+    "image/png": imagecodecs.png_decode,
+    "image/jxl": imagecodecs.jpegxl_decode,
+    "image/jpeg": simplejpeg.decode_jpeg,
+}
+"""By media type; all give (height, width, 3) in RGB."""
+
+
+def decode(data: bytes, media_type: str) -> NDArray[np.uint8]:
+    """Pixels (height, width, 3) of a crop as one of the encoders made it.
+
+    Raises:
+        BadInput: UNREADABLE.
+    """
+    try:
+        return np.asarray(DECODERS[media_type](data), dtype=np.uint8)
+    except (ValueError, RuntimeError):
+        raise BadInput(Reason.UNREADABLE) from None

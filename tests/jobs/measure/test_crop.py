@@ -21,9 +21,9 @@ UM = 0.2
 def row(pixels, **other):
     height, width = pixels.shape[:2]
     return {
-        "unit_id": "a" * 32, "unit_kind": "cell", "scan_id": "b" * 32, "image": encode_png(pixels), "x": 100, "y": 90,
-        "width": width, "height": height, "scale": 1.0, "out_mpp_x": UM, "out_mpp_y": UM, "width_px": 4000,
-        "height_px": 3000, "stain": "May-Grünwald-Giemsa",
+        "unit_id": "a" * 32, "unit_kind": "cell", "scan_id": "b" * 32, "encoding": "image/png",
+        "image": encode_png(pixels), "x": 100, "y": 90, "width": width, "height": height, "scale": 1.0,
+        "out_mpp_x": UM, "out_mpp_y": UM, "width_px": 4000, "height_px": 3000, "stain": "May-Grünwald-Giemsa",
     } | other  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image
 
 from jobs.errors import BadInput
-from jobs.pixels.encode import ENCODER_VERSION, decode_png, encode_png
+from jobs.pixels.encode import ENCODER_VERSION, ENCODERS, decode, decode_png, encode_png
 
 
 @settings(max_examples=60, deadline=None)
@@ -45,3 +45,15 @@ def test_what_is_no_png(data):
 def test_cut_png(make):
     with pytest.raises(BadInput):
         decode_png(encode_png(make.picture())[:500])
+
+
+@pytest.mark.parametrize(
+    ("name", "media_type", "most"), [("png", "image/png", 0), ("jxl", "image/jxl", 0), ("jpeg", "image/jpeg", 40)]
+)
+def test_what_an_encoder_made_is_decoded_by_its_media_type(make, name, media_type, most):
+    pixels = make.picture()
+    shown = decode(ENCODERS[name](pixels), media_type)
+    assert shown.shape == pixels.shape
+    assert np.abs(shown.astype(int) - pixels).max() <= most
+    with pytest.raises(BadInput):
+        decode(b"no picture", media_type)
