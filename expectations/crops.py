@@ -14,9 +14,9 @@ SUITE: tuple[Rule, ...] = (
     ),
     Rule(
         "cells_are_square",
-        "unit_kind <> 'cell' OR width = height",
-        "A cell's crop is square.",
-        {"unit_kind": "cell", "width": 250, "height": 200},
+        "unit_kind <> 'cell' OR width = height OR scale <> 1",
+        "A cell's crop is square, unless it was resampled from pixels that are not.",
+        {"unit_kind": "cell", "width": 250, "height": 200, "scale": 1.0},
     ),
     Rule(
         "crop_shows_something",

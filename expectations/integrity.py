@@ -37,7 +37,8 @@ CHECKS: tuple[Check, ...] = (
     Check(
         "annotations_are_votes",
         _orphans("annotations", "annotation_id", "votes"),
-        "Every annotation is a vote for a cell.",
+        "Every annotation is a vote for a cell, unless the cell could not be cut out.",
+        Severity.WARNING,
     ),
     Check("votes_have_annotations", _orphans("votes", "annotation_id", "annotations"), "Every vote was drawn."),
     Check("votes_have_cells", _orphans("votes", "cell_id", "cells"), "Every vote is for a cell."),
@@ -45,9 +46,15 @@ CHECKS: tuple[Check, ...] = (
     Check("cells_have_regions", _orphans("cells", "region_id", "regions"), "Every cell lies in a region."),
     Check("cells_have_crops", _orphans("cells", "cell_id", "crops", "unit_id"), "Every cell has its pixels."),
     Check(
+        "crops_have_fingerprints",
+        "SELECT 1 FROM curated_crops c LEFT ANTI JOIN curated_fingerprints f "
+        "ON c.unit_id = f.unit_id AND c.preset = f.preset",
+        "Every crop was searched for duplicates.",
+    ),
+    Check(
         "crops_have_cells",
         "SELECT 1 FROM curated_crops c LEFT ANTI JOIN curated_cells p ON c.unit_id = p.cell_id "
-        "WHERE unit_kind = 'cell'",
+        "WHERE unit_kind IN ('cell', 'context')",
         "Every crop shows a cell that there is.",
     ),
     Check("cells_are_measured", _orphans("cells", "cell_id", "features", "unit_id"), "Every cell was measured."),
@@ -71,8 +78,10 @@ CHECKS: tuple[Check, ...] = (
     Check(
         "duplicates_on_one_side",
         "SELECT 1 FROM curated_duplicates d JOIN curated_samples a ON d.unit_a = a.cell_id "
-        "JOIN curated_samples b ON d.unit_b = b.cell_id WHERE d.unit_kind = 'cell' AND a.side <> b.side",
-        "Cells that are the same are on one side of the split.",
+        "JOIN curated_samples b ON d.unit_b = b.cell_id WHERE d.unit_kind = 'cell' AND a.side <> b.side "
+        "UNION ALL SELECT 1 FROM curated_duplicates d JOIN curated_samples a ON d.unit_a = a.scan_id "
+        "JOIN curated_samples b ON d.unit_b = b.scan_id WHERE d.unit_kind = 'scan' AND a.side <> b.side",
+        "Cells that are the same, and cells of scans that show the same, are on one side of the split.",
     ),
     Check(
         "one_cell_an_examiner",
@@ -93,9 +102,16 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(
         "duplicates_have_one_patient",
-        "SELECT 1 FROM curated_duplicates d JOIN curated_scans a ON d.unit_a = a.scan_id "
-        "JOIN curated_scans b ON d.unit_b = b.scan_id WHERE d.unit_kind = 'scan' AND a.patient_key <> b.patient_key",
-        "Scans that are the same are of one patient; two patients may be an identity mix-up.",
+        "SELECT 1 FROM curated_duplicates WHERE decision = 'review'",
+        "What is the same is of one patient; two patients may be an identity mix-up.",
+        Severity.WARNING,
+    ),
+    Check(
+        "same_pixels_have_one_label",
+        "SELECT 1 FROM curated_duplicates d JOIN curated_samples a ON d.unit_a = a.cell_id "
+        "JOIN curated_samples b ON d.unit_b = b.cell_id WHERE d.unit_kind = 'cell' AND d.kind = 'exact' "
+        "AND a.vocabulary = b.vocabulary AND a.label_code <> b.label_code",
+        "The same pixels have the same label.",
         Severity.WARNING,
     ),
 )

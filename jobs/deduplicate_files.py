@@ -12,7 +12,7 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import combinations, combinations_with_replacement, product
+from itertools import combinations_with_replacement
 from pathlib import Path
 from typing import Any
 
@@ -21,35 +21,20 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from jobs.errors import BadInput, UsageError
-from jobs.pixels import likeness, neighbours, partial, spectrum
+from jobs.pixels import partial, spectrum
 from jobs.pixels.likeness import Likeness, Match
-from jobs.pixels.overlap import overlap
-from jobs.pixels.picture import fingerprint, is_picture, read_picture, square_of
+from jobs.pixels.pairs import Found, friends, judge, neighbours_of, of_all, partly
+from jobs.pixels.picture import fingerprint, is_picture, read_picture
 from jobs.pixels.register import SIDE
 from schemas.reasons import Reason
 
 FIELD_FROM = 320
 """Pictures whose longer side is over this are fields, which may overlap in part."""
-_PAIRS_MOST = 400_000
-_NEIGHBOURS = range(10, 101)
-"""How many neighbours are looked at: as many as that number of pairs allows, within these bounds."""
-_FAR = 2.0 * spectrum.DIMENSIONS
-"""Neighbours after the first ten count up to this squared distance; a change alone makes half of it."""
-_SHIFT_SHARE, _SHIFT_PIXELS = 0.08, 12.0
-"""How far the centre of a near duplicate lies off at most; farther, and another cell is in the middle."""
-_FIELD_SHIFT_SHARE = 0.15
-_OVERLAP_LEAST = 0.1
-_RETAKE_LEAST = 2 / 3
-"""Fields that share less of their area overlap; those that share more were taken twice."""
 _BLOCK = 1024
 _FIELD_BLOCK = 64
 _COLUMNS = ("a", "b", "kind", "score", "transform")
 
-_SAME = Match(1.0, 0, False, 0.0, 0.0)
-
 Told = Callable[[str, int, int], None]
-_Found = dict[tuple[int, int], tuple[str, Match]]
-"""Kind and match, in pixels of the first, of pairs of numbers."""
 
 
 @dataclass(frozen=True, order=True)
@@ -186,17 +171,12 @@ def _pairs(kept: _Folder, jobs: int, told: Told) -> list[Pair]:
     for number, sha256 in enumerate(kept.sha256):
         groups[sha256].append(number)
     members = {group[0]: group for group in groups.values()}
-    found: _Found = {pair: ("exact", _SAME) for group in members.values() for pair in combinations(group, 2)}
     near = _near(kept, np.array(sorted(members), dtype=np.int64), jobs, told)
-    single: _Found = {pair: ("near", _in_pixels(kept, pair[0], match)) for pair, match in near.items()}
+    single: Found = {pair: ("near", _in_pixels(kept, pair[0], match)) for pair, match in near.items()}
     single |= _overlapping(kept, sorted(set(members) & set(kept.fields)), set(near), jobs, told)
-    for (a, b), (kind, match) in single.items():
-        for x, y in product(members[a], members[b]):
-            # Of equal pictures one stands for all; seen from the other side, its change is undone.
-            found[min(x, y), max(x, y)] = kind, match if x < y else match.undone()
     return [
         Pair(kept.paths[a], kept.paths[b], kind, match.score, _transform(match))
-        for (a, b), (kind, match) in sorted(found.items(), key=lambda item: item[0])
+        for (a, b), (kind, match) in sorted(of_all(single, members).items(), key=lambda item: item[0])
     ]
 
 
@@ -210,20 +190,16 @@ def _near(kept: _Folder, single: NDArray[np.int64], jobs: int, told: Told) -> di
         return {}
     blocks = -(-len(single) // _BLOCK)
     raw = np.concatenate(list(_map(_vectors, (kept, single), blocks, jobs)))
-    kept.vectors = raw @ spectrum.learned_metric(kept.squares[single])
-    count = int(np.clip(_PAIRS_MOST // len(single), _NEIGHBOURS.start, _NEIGHBOURS.stop - 1))
+    kept.vectors = raw @ spectrum.learned_metric(kept.squares[single], raw)
     candidates = []
-    for number, some in enumerate(_map(_nearest, (kept, count), blocks, jobs)):
+    for number, some in enumerate(_map(_nearest, kept, blocks, jobs)):
         candidates.append(some)
         told("searching", number + 1, blocks)
     pairs = np.unique(np.sort(single[np.concatenate(candidates)], axis=1), axis=0)
-    share = np.where(np.isin(np.arange(len(kept.paths)), list(kept.fields)), _FIELD_SHIFT_SHARE, _SHIFT_SHARE)
-    small = np.minimum(kept.widths, kept.heights) < likeness.SMALL
-    least = np.where(small, likeness.CONFIRMED_SMALL, likeness.CONFIRMED).astype(np.float32)
-    reach = likeness.reach_of(kept.widths, kept.heights, share, _SHIFT_PIXELS)
-    kept.likeness = Likeness(kept.squares, reach, least)
+    fields = np.isin(np.arange(len(kept.paths)), list(kept.fields))
+    kept.likeness = judge(kept.squares, kept.widths, kept.heights, fields)
     found = _compared(kept, pairs, jobs, told)
-    return found | _compared(kept, _missing(found, pairs), jobs, told)
+    return found | _compared(kept, friends(list(found), pairs), jobs, told)
 
 
 def _compared(kept: _Folder, pairs: NDArray[np.int64], jobs: int, told: Told) -> dict[tuple[int, int], Match]:
@@ -237,28 +213,15 @@ def _compared(kept: _Folder, pairs: NDArray[np.int64], jobs: int, told: Told) ->
     return found
 
 
-def _missing(found: dict[tuple[int, int], Match], seen: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Pairs (n, 2) of pictures of one group that were no candidates: a friend's friend is worth a look."""
-    group: dict[int, set[int]] = {}
-    for a, b in found:
-        joined = group.get(a, {a}) | group.get(b, {b})
-        group.update(dict.fromkeys(joined, joined))
-    groups = {min(one): one for one in group.values()}
-    every = [pair for _, one in sorted(groups.items()) for pair in combinations(sorted(one), 2)]
-    wanted = np.array(every, dtype=np.int64).reshape(-1, 2)
-    count = int(seen.max()) + 1
-    return wanted[~np.isin(wanted @ [count, 1], seen @ [count, 1])]
-
-
 def _vectors(block: int) -> NDArray[np.float32]:
     kept, single = _shared
     return spectrum.vectors(kept.squares[single[block * _BLOCK : (block + 1) * _BLOCK]])
 
 
 def _nearest(block: int) -> NDArray[np.int64]:
-    kept, count = _shared
-    queries = range(block * _BLOCK, min((block + 1) * _BLOCK, len(kept.vectors)))
-    return np.concatenate(list(neighbours.nearest(kept.vectors, queries, count, always=_NEIGHBOURS.start, within=_FAR)))
+    kept = _shared
+    queries = np.arange(block * _BLOCK, min((block + 1) * _BLOCK, len(kept.vectors)))
+    return np.concatenate(list(neighbours_of(kept.vectors, queries, len(kept.vectors))))
 
 
 def _compare(block: int) -> list[Match | None]:
@@ -267,7 +230,7 @@ def _compare(block: int) -> list[Match | None]:
     return matches
 
 
-def _overlapping(kept: _Folder, fields: list[int], near: set[tuple[int, int]], jobs: int, told: Told) -> _Found:
+def _overlapping(kept: _Folder, fields: list[int], near: set[tuple[int, int]], jobs: int, told: Told) -> Found:
     """Fields that share a part, as they lie: neither turned nor flipped."""
     alike = defaultdict(list)
     for n in fields:
@@ -278,7 +241,7 @@ def _overlapping(kept: _Folder, fields: list[int], near: set[tuple[int, int]], j
         for start in range(0, len(some), _FIELD_BLOCK)
     ]
     blocks = [(a, b) for (by, a), (other, b) in combinations_with_replacement(parts, 2) if by == other]
-    found: _Found = {}
+    found: Found = {}
     for number, pairs in enumerate(_map(_overlaps, (kept, blocks, near), len(blocks), jobs)):
         found.update(pairs)
         told("overlaps", number + 1, len(blocks))
@@ -289,36 +252,18 @@ def _factor(kept: _Folder, n: int) -> int:
     return partial.factor(int(kept.widths[n]), int(kept.heights[n]))
 
 
-def _overlaps(block: int) -> _Found:
+def _overlaps(block: int) -> Found:
     kept, blocks, near = _shared
     first, second = blocks[block]
-    found: _Found = {}
+    found: Found = {}
     for i, j in partial.likely_overlaps([kept.fields[n] for n in first], [kept.fields[n] for n in second]):
         a, b = sorted((first[i], second[j]))
         if a == b or (a, b) in near or (a, b) in found:
             continue
-        one, other = kept.fields[a], kept.fields[b]
-        best = overlap(one, other)
-        match = _shared_part(one, other, best.dx, best.dy) if best.share >= _OVERLAP_LEAST else None
-        if match is not None:
-            by = _factor(kept, a)
-            share = best.share * min(one.size, other.size) / max(one.size, other.size)
-            kind = "near" if share >= _RETAKE_LEAST else "overlap"
-            found[a, b] = kind, replace(match, dx=best.dx * by, dy=best.dy * by)
+        verdict = partly(kept.fields[a], kept.fields[b], _factor(kept, a))
+        if verdict is not None:
+            found[a, b] = verdict
     return found
-
-
-def _shared_part(a: NDArray[np.uint8], b: NDArray[np.uint8], dx: float, dy: float) -> Match | None:
-    """The verdict on what two fields have in common when b's corner lies at (dx, dy) in a."""
-    x, y = round(dx), round(dy)
-    left, top = max(0, x), max(0, y)
-    right, bottom = min(a.shape[1], x + b.shape[1]), min(a.shape[0], y + b.shape[0])
-    parts = (a[top:bottom, left:right], b[top - y : bottom - y, left - x : right - x])
-    whole = np.zeros(parts[0].shape, dtype=bool)
-    squares = np.stack([square_of(np.repeat(part[..., None], 3, axis=2), whole) for part in parts])
-    reach = (np.full(2, 0.05, dtype=np.float32),) * 2
-    match = Likeness(squares, reach).compare(np.array([[0, 1]]))[0]
-    return match if match is not None and (match.turn, match.flip) == (0, False) else None
 
 
 def _transform(match: Match) -> str:

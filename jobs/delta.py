@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from jobs.changes import ACTION
 from jobs.errors import ContractMismatch
-from jobs.store import hadoop_path
+from jobs.store import Store, hadoop_path
 from schemas.contract import Table
 
 if TYPE_CHECKING:
@@ -42,6 +45,56 @@ def append(rows: DataFrame, uri: str, note: dict[str, Any]) -> None:
     """Add rows in one commit whose metadata is the note."""
     writer = rows.write.format("delta").mode("append").option("userMetadata", json.dumps(note))
     writer.save(hadoop_path(uri))
+
+
+def take(log: Any, store: Store, uri: str, files: Sequence[str], table: Table, note: dict[str, Any]) -> None:
+    """Add the rows of Parquet files, which become the table's own, in one commit whose metadata is the note.
+
+    Args:
+        log: the table's log, as `log` gives it.
+        store: where table and files lie.
+        uri: the table's folder.
+        files: their URIs, each with a name that no other file has. They may be removed afterwards.
+        table: the contract, which the rows were checked against: this path leaves Delta's own checks out.
+        note: metadata of the commit.
+    """
+    from deltalake import CommitProperties, PostCommitHookProperties
+    from deltalake.transaction import AddAction
+
+    now = int(time.time() * 1000)
+    actions = []
+    for file in files:
+        name = file.rsplit("/", 1)[-1]
+        size, told = _facts(store, file, table)
+        store.link(file, f"{uri}/{name}")
+        actions.append(AddAction(name, size, {}, now, True, json.dumps(told)))
+    log.create_write_transaction(
+        actions,
+        "append",
+        log.schema(),
+        commit_properties=CommitProperties(custom_metadata={"userMetadata": json.dumps(note)}) if note else None,
+        post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
+    )
+
+
+def _facts(store: Store, file: str, table: Table) -> tuple[int, dict[str, Any]]:
+    """Size of a Parquet file, and what Delta wants to know of it: rows, and the range of the column of the scope."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    with store.open(file) as stream:
+        size = stream.seek(0, io.SEEK_END)
+        found = pq.ParquetFile(stream)
+        told: dict[str, Any] = {"numRecords": found.metadata.num_rows}
+        if table.scope:
+            values = found.read([table.scope]).column(0)
+            ends = pc.min_max(values).as_py()
+            told |= {
+                "minValues": {table.scope: ends["min"]},
+                "maxValues": {table.scope: ends["max"]},
+                "nullCount": {table.scope: values.null_count},
+            }
+    return size, told
 
 
 def merge(

@@ -135,7 +135,7 @@ class Lake:
         table = contract(name)
         if self.version(name) is None:
             return delta.no_rows(self.spark, table)
-        files = self._log(table, version).file_uris()
+        files = self.log(table, version).file_uris()
         if len(files) > FEW_FILES:
             reader = self.spark.read.format("delta")
             reader = reader if version is None else reader.option("versionAsOf", version)
@@ -148,7 +148,7 @@ class Lake:
 
     def glance(self, name: str) -> Any:
         """The rows of a table as a PyArrow dataset, through delta-rs: for a look that is not worth a Spark session."""
-        return self._log(contract(name)).to_pyarrow_dataset()
+        return self.log(contract(name)).to_pyarrow_dataset()
 
     def changes(self, name: str, since: int | None) -> DataFrame:
         """Rows that were inserted, updated (before and after) or deleted after a version; all rows where it is None."""
@@ -175,19 +175,23 @@ class Lake:
 
     def progress(self, stage: Stage) -> dict[str, Any]:
         """What the newest commit of the stage's ledger says: consumed versions, stage version, settings; else empty."""
+        return self.noted(stage)[1]
+
+    def noted(self, stage: Stage) -> tuple[int, dict[str, Any]]:
+        """The version of the ledger that holds the stage's progress, and the progress; 0 and nothing without one."""
         log = f"{self.uri(contract(stage.ledger))}/_delta_log"
         for version in range(self.version(stage.ledger) or 0, -1, -1):
             try:
                 lines = self.store.read(f"{log}/{version:020d}.json").splitlines()
             except StoreError:
-                return {}
+                break
             told: dict[str, Any] = next(
                 (json.loads(line)["commitInfo"] for line in lines if b'"commitInfo"' in line), {}
             )
             noted: dict[str, Any] = json.loads(told.get("userMetadata") or "{}")
             if noted.get("stage") == stage.name:
-                return noted
-        return {}
+                return version, noted
+        return 0, {}
 
     def stale(self, stage: Stage) -> str:
         """Why the stage's rows are out of date against code and settings; empty where they are not."""
@@ -211,6 +215,7 @@ class Lake:
         scope: DataFrame | str | None = None,
         keep: DataFrame | None = None,
         staged: bool = False,
+        files: Sequence[str] = (),
     ) -> Written:
         """Stage a batch, run its suite, and commit what differs from the table.
 
@@ -221,6 +226,8 @@ class Lake:
                 `EVERYTHING` replaces all rows, and without a scope no row is deleted.
             keep: keys, or part of them, of rows in the scope that stay although they are not in `frame`.
             staged: whether `frame` is read from Parquet already, so that there is no need to stage it again.
+            files: URIs of the Parquet files that hold exactly the rows of `frame`. Where all of them are new, the
+                files become the table's as they are, so that their bytes are not written a second time.
 
         Raises:
             ContractMismatch: a column is missing, or of another type.
@@ -235,7 +242,7 @@ class Lake:
                 batch = self.spark.read.schema(delta.schema(table)).parquet(hadoop_path(staging))
             if not batch.isEmpty():
                 work.warnings += _passed(table, batch)
-            written = self._commit(table, batch, Scope(scope, keep), work)
+            written = self._commit(table, batch, Scope(scope, keep), work, files)
         finally:
             if staging:
                 self.store.delete_folder(staging)
@@ -256,12 +263,15 @@ class Lake:
             for _ in pool.map(inheritable_thread_target(self.spark)(one), frames.items()):
                 pass
 
+    def made_by(self, stage: Stage) -> dict[str, str]:
+        """What each row says of its making."""
+        return {"stage_version": stage.version, "settings_sha256": self.settings.digest(*stage.settings)}
+
     def _conform(self, table: Table, frame: DataFrame, stage: Stage) -> DataFrame:
         """The frame with exactly the contract's columns, in its order and types."""
         from pyspark.sql import functions as F
 
-        made = {"stage_version": stage.version, "settings_sha256": self.settings.digest(*stage.settings)}
-        for column, value in made.items():
+        for column, value in self.made_by(stage).items():
             frame = frame.withColumn(column, F.lit(value))
         found = dict(frame.dtypes)
         wanted = {field.name: field.dataType.simpleString() for field in delta.schema(table).fields}
@@ -273,7 +283,7 @@ class Lake:
                 )
         return frame.select(*table.names)
 
-    def _commit(self, table: Table, batch: DataFrame, scope: Scope, work: Work) -> Written:
+    def _commit(self, table: Table, batch: DataFrame, scope: Scope, work: Work, files: Sequence[str] = ()) -> Written:
         from pyspark.sql import functions as F
 
         note = self._note(table, work)
@@ -281,7 +291,7 @@ class Lake:
             delta.create(self.spark, self.uri(table), table)
             count = batch.count()
             if count or note:
-                delta.append(batch, self.uri(table), note)
+                self._append(table, batch, files, note)
             return Written(table.full_name, count)
         self._check_version(table)
         changes = changes_of(table, batch, self.read(table.full_name), scope)
@@ -292,15 +302,22 @@ class Lake:
         elif written.inserted or (note and note != self.progress(work.stage)):
             if counts.get("keep"):
                 new = changes.where(F.col(ACTION) == "insert").select(*table.key)
-                batch = batch.join(new, list(table.key), "left_semi").select(*table.names)
-            delta.append(batch, self.uri(table), note)
+                batch, files = batch.join(new, list(table.key), "left_semi").select(*table.names), ()
+            self._append(table, batch, files, note)
         return written
 
-    def _log(self, table: Table, version: int | None = None) -> Any:
+    def _append(self, table: Table, batch: DataFrame, files: Sequence[str], note: dict[str, Any]) -> None:
+        if files:
+            delta.take(self.log(table), self.store, self.uri(table), files, table, note)
+        else:
+            delta.append(batch, self.uri(table), note)
+
+    def log(self, table: Table, version: int | None = None) -> Any:
+        """The table's log, now or at a version, as delta-rs reads it."""
         return delta.log(self.uri(table), self.settings.places.s3_endpoint, version)
 
     def _check_version(self, table: Table) -> None:
-        log = self._log(table)
+        log = self.log(table)
         told = log.metadata().configuration
         version = int(told.get(delta.CONTRACT_PROPERTY, "1"))
         if version > table.version:

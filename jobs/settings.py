@@ -96,9 +96,18 @@ class Crop:
     """How cells are cut out."""
 
     size: int = 250
-    """Side of a crop, in level-0 pixels."""
+    """Side of a crop as it is written, in pixels."""
+    context: int = 0
+    """Side of a second, wider crop of each cell, in pixels; 0: none."""
+    mpp: float = 0.0
+    """µm per pixel to which crops are resampled; 0: they are the scan's own pixels."""
+    border: str = "pad"
+    """What becomes of a crop that reaches beyond the scan: `pad`, `shift` (it is moved inside; one that is wider than
+    the scan is padded) or `skip` (it goes to quarantine, and what marks the cell with it)."""
     pad: tuple[int, ...] = (255, 255, 255)
     """Colour (red, green, blue) of what lies outside the scan."""
+    encoding: str = "png"
+    """`png` or `jxl` (JPEG XL: less bytes, fewer readers), both lossless, or `jpeg` of quality 95 at full colour."""
     same_cell_distance: float = 15.0
     """Two examiners' shapes whose centres lie within this distance, in pixels, are one cell."""
 
@@ -117,18 +126,6 @@ class Tiles:
     """Smallest share of a tile that is tissue; tiles with less are not cut."""
     stains: tuple[str, ...] = ("H&E",)
     """Stains of the slides that are cut into tiles, by the names of `schemas/vocabularies/stains.csv`."""
-
-
-@dataclass(frozen=True)
-class Duplicates:
-    """When two images count as the same."""
-
-    hash_bits: int = 8
-    """Perceptual hashes that differ in at most so many bits are compared pixel by pixel."""
-    correlation: float = 0.8
-    """Least correlation over what both show."""
-    overlap_share: float = 0.1
-    """Least share of the area that both must show."""
 
 
 @dataclass(frozen=True)
@@ -193,7 +190,6 @@ class Settings:
     deidentify: Deidentify = Deidentify()
     crop: Crop = Crop()
     tiles: Tiles = Tiles()
-    duplicates: Duplicates = Duplicates()
     split: Split = Split()
     release: Release = Release()
     spark: Spark = Spark()
@@ -310,6 +306,10 @@ def _checked(settings: Settings) -> Settings:
         "shares that leave a test side",
     )
     _expect(1 <= crop.size <= 4096, "crop.size", "between 1 and 4096")
+    _expect(crop.context == 0 or crop.size < crop.context <= 8192, "crop.context", "0, or more than crop.size, to 8192")
+    _expect(crop.mpp == 0 or 0.02 <= crop.mpp <= 20, "crop.mpp", "0, or 0.02 to 20")
+    _expect(crop.border in ("pad", "shift", "skip"), "crop.border", "`pad`, `shift` or `skip`")
+    _expect(crop.encoding in ("png", "jxl", "jpeg"), "crop.encoding", "`png`, `jxl` or `jpeg`")
     _expect(len(crop.pad) == 3 and all(0 <= c <= 255 for c in crop.pad), "crop.pad", "three numbers from 0 to 255")
     tiles = settings.tiles
     _expect(0 <= tiles.size <= 4096, "tiles.size", "0, or up to 4096")

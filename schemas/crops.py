@@ -12,7 +12,12 @@ CROPS = Table(
     scope="scan_id",
     own_columns=(
         Column("unit_id", "string", "The cell, tile or region.", privacy=Privacy.PSEUDONYM),
-        Column("unit_kind", "string", "Which of these.", values=("cell", "tile", "region")),
+        Column(
+            "unit_kind",
+            "string",
+            "What it shows: a cell, a cell with its context, a tile, a region.",
+            values=("cell", "context", "tile", "region"),
+        ),
         Column("preset", "string", "Name of the crop’s size and scale."),
         Column("scan_id", "string", "The scan.", privacy=Privacy.PSEUDONYM),
         Column("x", "int", "Left edge in the scan; may be negative.", unit="px"),
@@ -22,7 +27,12 @@ CROPS = Table(
         Column("scale", "double", "Crop pixels per level-0 pixel.", unit="1", minimum=0),
         Column("out_mpp_x", "double", "Pixel width of the crop.", unit="um", nullable=True),
         Column("out_mpp_y", "double", "Pixel height of the crop.", unit="um", nullable=True),
-        Column("border_policy", "string", "What was done over the edge.", values=("pad",)),
+        Column(
+            "border_policy",
+            "string",
+            "What was to be done over the edge; a crop wider than its scan is padded.",
+            values=("pad", "shift", "skip"),
+        ),
         Column(
             "valid_fraction",
             "double",
@@ -41,7 +51,7 @@ CROPS = Table(
         ),
         Column("pixel_sha256", "string", "SHA-256 of shape and decoded pixels."),
         Column("perceptual_hash", "bigint", "64 bits of a DCT hash, for finding duplicates."),
-        Column("encoding", "string", "Media type of the image.", values=("image/png",)),
+        Column("encoding", "string", "Media type of the image.", values=("image/png", "image/jxl", "image/jpeg")),
         Column("encoder_version", "string", "Library, version and settings that encoded it."),
         Column("image", "binary", "The encoded image."),
     ),

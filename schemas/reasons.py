@@ -32,6 +32,7 @@ class Reason(StrEnum):
     DUPLICATE_SHAPE = "duplicate_shape"
     PLACE_UNKNOWN = "place_unknown"
     HEADER_MISSING = "header_missing"
+    BEYOND_EDGE = "beyond_edge"
     PIXEL_SIZE_MISSING = "pixel_size_missing"
 
     @property
@@ -75,8 +76,9 @@ _SENTENCES: dict[Reason, str] = {
     Reason.DUPLICATE_SHAPE: "The same shape with the same label stands before it in the file.",
     Reason.PLACE_UNKNOWN: "The shape counts from a size or place of its scan that is not known.",
     Reason.HEADER_MISSING: "The table has no header that names the columns of a point or a box.",
+    Reason.BEYOND_EDGE: "The crop would reach beyond the scan's edge, and the settings skip such crops.",
     Reason.PIXEL_SIZE_MISSING: "Crops are asked for in µm, and the scan states no size of a pixel that allows it.",
 }
 
-BY_POLICY = frozenset({Reason.LABEL_IMAGE, Reason.OVERVIEW_IMAGE, Reason.CONSENT_WITHDRAWN})
+BY_POLICY = frozenset({Reason.LABEL_IMAGE, Reason.OVERVIEW_IMAGE, Reason.CONSENT_WITHDRAWN, Reason.BEYOND_EDGE})
 WAITING = frozenset({Reason.SCAN_MISSING, Reason.PATIENT_MISSING})

@@ -85,9 +85,10 @@ CROP = Stage(
     name="crop",
     does="Find the cells that annotations mean, and cut each out of its scan.",
     reads=("curated.scans", "curated.regions", "curated.annotations"),
-    writes=("curated.cells", "curated.crops", "curated.votes"),
-    unit="annotation",
+    writes=("restricted.quarantine", "curated.cells", "curated.fingerprints", "curated.crops", "curated.votes"),
+    unit="annotation and crop",
     settings=("crop",),
+    version="2",
 )
 TILE = Stage(
     name="tile",
@@ -107,10 +108,11 @@ MEASURE = Stage(
 DEDUPLICATE = Stage(
     name="deduplicate",
     does="Find scans and cells that show the same thing, and link them.",
-    reads=("curated.scans", "curated.cells", "curated.crops"),
+    reads=("curated.scans", "curated.cells", "curated.fingerprints"),
     writes=("curated.duplicates",),
     unit="crop",
-    settings=("duplicates", "crop"),
+    settings=("crop",),
+    version="2",
 )
 JOIN = Stage(
     name="join",
@@ -147,6 +149,7 @@ VALIDATE = Stage(
         "curated.cells",
         "curated.tiles",
         "curated.features",
+        "curated.fingerprints",
         "curated.crops",
         "curated.votes",
         "curated.duplicates",

@@ -13,6 +13,7 @@ from schemas.diagnoses import DIAGNOSES
 from schemas.duplicates import DUPLICATES
 from schemas.features import FEATURES
 from schemas.files import FILES
+from schemas.fingerprints import FINGERPRINTS
 from schemas.genetics import GENETICS
 from schemas.identifiers import IDENTIFIERS
 from schemas.identities import IDENTITIES
@@ -56,6 +57,7 @@ TABLES: dict[str, Table] = {
         TILES,
         CROPS,
         FEATURES,
+        FINGERPRINTS,
         DUPLICATES,
         SPLITS,
         DEID_LOG,

@@ -1,102 +1,192 @@
-"""Cut the cells of one scan out of it: what an executor does for each scan."""
+"""Cut cells out of their scans: what an executor does for each range of cells."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from jobs.crop.fingerprints import fingerprint
+from jobs.crop.plan import Options, places, sides
+from jobs.crop.presets import OVERVIEW, Preset, presets
+from jobs.errors import BadInput, HemalakeError, UsageError
 from jobs.frames import Row, ddl
-from jobs.pixels.crop import crops
+from jobs.parts import Made, Parts, part_name
+from jobs.pixels.crop import Crop as Cut
+from jobs.pixels.crop import Ints, cut, resampled
 from jobs.pixels.digest import perceptual_hash, pixel_sha256
-from jobs.pixels.encode import ENCODER_VERSION, encode_png
+from jobs.pixels.encode import ENCODER_VERSIONS, ENCODERS, MEDIA_TYPES
 from jobs.pixels.open import open_scan
-from jobs.pixels.reader import Reader
+from jobs.pixels.reader import Mpp, Reader
 from jobs.settings import Settings
 from jobs.store import Store
-from schemas.crops import CROPS
+from schemas.reasons import Reason
 
-OVERVIEW = "overview"
-"""Preset of the small image of a whole region, by which scans are compared."""
 OVERVIEW_SIDE = 320
 """Longer side of an overview, in pixels."""
 
-CUT_SCHEMA = ddl({column.name: column.type for column in CROPS.own_columns})
+CROPS, FINGERPRINTS = "curated.crops", "curated.fingerprints"
+RANGE_SCHEMA = ddl({
+    "part": "string",
+    "failed": "array<struct<unit_id:string,unit_kind:string,preset:string,scan_id:string,reason:string>>",
+})  # fmt: skip
+Found = tuple[str, Preset, Made | Reason]
+"""A unit, one of its presets, and that crop with its fingerprint, or why there is none."""
+WHOLE = Preset(OVERVIEW, "region", OVERVIEW_SIDE)
 
 
 @dataclass(frozen=True)
 class Cutter:
-    """Cuts the cells of one scan after another; holds nothing between them."""
+    """Cuts one range of units after another; holds nothing between them.
+
+    What cannot be cut is told with its reason, and the rest goes on: a broken tile costs the crops that show it, a
+    broken scan its own.
+    """
 
     store: Store
     settings: Settings
+    parts: Parts
 
     def __call__(self, row: Row) -> Iterator[Row]:
-        """Crops of one scan, as rows of `CUT_SCHEMA`.
+        """Cut the units of one range and write them as one part.
 
         Args:
-            row: scan_id, uri, mpp_x, mpp_y, regions to show whole (region_id), cells to cut (cell_id, x, y).
+            row: scans, each with scan_id, uri, mpp_x, mpp_y and its units (unit_id, unit_kind, x, y).
+
+        Yields:
+            One row of `RANGE_SCHEMA`; the part is empty where no unit could be cut.
         """
+        failed: list[Row] = []
+        name = part_name(unit["unit_id"] for scan in row["scans"] for unit in scan["units"])
+        count = self.parts.write(name, (crop for scan in row["scans"] for crop in self._crops(scan, failed)))
+        yield {"part": name if count else "", "failed": failed}
+
+    def _crops(self, scan: Row, failed: list[Row]) -> Iterator[Made]:
+        """Crops of one scan; what could not be cut is added to `failed`."""
+        of_cells = presets(self.settings.crop)
+        left = {
+            (unit["unit_id"], preset.name): preset
+            for unit in scan["units"]
+            for preset in (of_cells if unit["unit_kind"] == "cell" else (WHOLE,))
+        }
+        without: dict[str, Reason] = {}
+
+        def fail(unit: str, preset: Preset, reason: Reason) -> None:
+            place = {"unit_id": unit, "unit_kind": preset.kind, "preset": preset.name, "scan_id": scan["scan_id"]}
+            failed.append(place | {"reason": reason.value})
+
+        problem = Reason.UNREADABLE
+        try:
+            for unit, preset, found in self._of_scan(scan):
+                del left[unit, preset.name]
+                # A cell's own crop comes before wider ones, which are of no use without it.
+                found = without.get(unit, found)
+                if isinstance(found, Reason):
+                    without |= {unit: found} if preset.kind == "cell" else {}
+                    fail(unit, preset, found)
+                else:
+                    yield found
+        except BadInput as bad:
+            problem = bad.reason
+        except (HemalakeError, MemoryError):
+            raise
+        except Exception:  # a decoder failed in a way of its own; the crops so far are good
+            pass
+        for (unit, _), preset in left.items():
+            fail(unit, preset, problem)
+
+    def _of_scan(self, scan: Row) -> Iterator[Found]:
         root = self.settings.zone_root("curated")
         with ExitStack() as stack:
-            streams = [stack.enter_context(self.store.open(f"{root}/{uri}")) for uri in row["uri"].split(" ")]
+            streams = [stack.enter_context(self.store.open(f"{root}/{uri}")) for uri in scan["uri"].split(" ")]
             reader = open_scan(streams)
-            for region in row["regions"] or []:
-                yield self._overview(row, reader, region["region_id"])
-            cells = row["cells"] or []
-            yield from self._cells(row, reader, cells) if cells else ()
+            yield from self._of_cells(scan, reader, [u for u in scan["units"] if u["unit_kind"] == "cell"])
+            for unit in scan["units"]:
+                if unit["unit_kind"] == "region":
+                    yield unit["unit_id"], WHOLE, _overview(scan, reader, unit["unit_id"])
 
-    def _cells(self, row: Row, reader: Reader, cells: list[Row]) -> Iterable[Row]:
+    def _of_cells(self, scan: Row, reader: Reader, cells: list[Row]) -> Iterator[Found]:
+        """Crops of all presets, so that each tile is decoded once for all of them."""
         crop = self.settings.crop
-        centers = np.array([(cell["x"], cell["y"]) for cell in cells], dtype=np.float64)
+        options = Options(border=crop.border, mpp=crop.mpp or None)
+        mpp = Mpp(scan["mpp_x"], scan["mpp_y"], "") if scan["mpp_x"] and scan["mpp_y"] else None
+        centers = np.array([(cell["x"], cell["y"]) for cell in cells], dtype=np.float64).reshape(-1, 2)
+        wanted: list[tuple[str, Preset]] = []
+        windows: list[Ints] = [np.empty((0, 4), dtype=np.int64)]
+        for preset in presets(crop):
+            try:
+                side = sides(replace(options, size=preset.size), mpp, "")
+            except UsageError:
+                yield from ((cell["unit_id"], preset, Reason.PIXEL_SIZE_MISSING) for cell in cells)
+                continue
+            lie = places(centers, side, reader.levels[0], crop.border)
+            skipped = lie.crosses & (crop.border == "skip")
+            for reason, left_out in ((Reason.OUTSIDE_SCAN, ~lie.known), (Reason.BEYOND_EDGE, lie.known & skipped)):
+                yield from ((cells[n]["unit_id"], preset, reason) for n in np.flatnonzero(left_out))
+            taken = lie.known & ~skipped
+            wanted += [(cells[n]["unit_id"], preset) for n in np.flatnonzero(taken)]
+            windows.append(lie.windows[taken])
         pad = (crop.pad[0], crop.pad[1], crop.pad[2])
-        for index, cut in crops(reader, centers, size=crop.size, pad=pad):
-            yield {
-                **_pixels(cut.pixels),
-                "unit_id": cells[index]["cell_id"],
-                "unit_kind": "cell",
-                "preset": preset(self.settings),
-                "scan_id": row["scan_id"],
-                "x": cut.x,
-                "y": cut.y,
-                "width": crop.size,
-                "height": crop.size,
-                "scale": 1.0,
-                "out_mpp_x": row["mpp_x"],
-                "out_mpp_y": row["mpp_y"],
-                "border_policy": "pad",
-                "valid_fraction": cut.valid_fraction,
-                "absent_fraction": cut.absent_fraction,
-            }
+        for index, found in cut(reader, np.vstack(windows), pad):
+            unit, preset = wanted[index]
+            yield unit, preset, self._made(scan, unit, preset, found, reader)
 
-    def _overview(self, row: Row, reader: Reader, region: str) -> Row:
-        pixels, scale = overview(reader, OVERVIEW_SIDE)
-        return {
-            **_pixels(pixels),
-            "unit_id": region,
-            "unit_kind": "region",
-            "preset": OVERVIEW,
-            "scan_id": row["scan_id"],
-            "x": 0,
-            "y": 0,
-            "width": reader.size[0],
-            "height": reader.size[1],
-            "scale": scale,
-            "out_mpp_x": row["mpp_x"] / scale if row["mpp_x"] else None,
-            "out_mpp_y": row["mpp_y"] / scale if row["mpp_y"] else None,
-            "border_policy": "pad",
-            "valid_fraction": 1.0,
-            "absent_fraction": 0.0,
+    def _made(self, scan: Row, unit: str, preset: Preset, found: Cut | BadInput, reader: Reader) -> Made | Reason:
+        if isinstance(found, BadInput):
+            return found.reason
+        if not found.valid_fraction:
+            return Reason.OUTSIDE_SCAN
+        height, width = found.pixels.shape[:2]
+        pixels = resampled(found.pixels, preset.size)
+        crop = {
+            **_pixels(pixels, self.settings.crop.encoding),
+            "unit_id": unit,
+            "unit_kind": preset.kind,
+            "preset": preset.name,
+            "scan_id": scan["scan_id"],
+            "x": found.x,
+            "y": found.y,
+            "width": width,
+            "height": height,
+            "scale": preset.size / width,
+            "out_mpp_x": scan["mpp_x"] * width / preset.size if scan["mpp_x"] else None,
+            "out_mpp_y": scan["mpp_y"] * height / preset.size if scan["mpp_y"] else None,
+            "border_policy": self.settings.crop.border,
+            "valid_fraction": found.valid_fraction,
+            "absent_fraction": found.absent_fraction,
         }
+        if preset.kind != "cell":
+            return {CROPS: crop}
+        return {CROPS: crop, FINGERPRINTS: fingerprint(crop, found.pixels, reader.size)}
 
 
-def preset(settings: Settings) -> str:
-    """Name of the cells' preset, such as `cell_250`."""
-    return f"cell_{settings.crop.size}"
+def _overview(scan: Row, reader: Reader, region: str) -> Made | Reason:
+    try:
+        pixels, scale = overview(reader, OVERVIEW_SIDE)
+    except BadInput as bad:
+        return bad.reason
+    crop = {
+        **_pixels(pixels, "png"),
+        "unit_id": region,
+        "unit_kind": "region",
+        "preset": OVERVIEW,
+        "scan_id": scan["scan_id"],
+        "x": 0,
+        "y": 0,
+        "width": reader.size[0],
+        "height": reader.size[1],
+        "scale": scale,
+        "out_mpp_x": scan["mpp_x"] / scale if scan["mpp_x"] else None,
+        "out_mpp_y": scan["mpp_y"] / scale if scan["mpp_y"] else None,
+        "border_policy": "pad",
+        "valid_fraction": 1.0,
+        "absent_fraction": 0.0,
+    }
+    return {CROPS: crop, FINGERPRINTS: fingerprint(crop, pixels, reader.size)}
 
 
 def overview(reader: Reader, side: int) -> tuple[NDArray[np.uint8], float]:
@@ -118,13 +208,13 @@ def overview(reader: Reader, side: int) -> tuple[NDArray[np.uint8], float]:
     return np.asarray(small, dtype=np.uint8), scale
 
 
-def _pixels(pixels: NDArray[np.uint8]) -> Row:
+def _pixels(pixels: NDArray[np.uint8], encoding: str) -> Row:
     """Image, its identity and its hash; the hash as a signed number, because Spark has no other."""
     found = perceptual_hash(pixels)
     return {
         "pixel_sha256": pixel_sha256(pixels),
         "perceptual_hash": found - (1 << 64) if found >= 1 << 63 else found,
-        "encoding": "image/png",
-        "encoder_version": ENCODER_VERSION,
-        "image": encode_png(pixels),
+        "encoding": MEDIA_TYPES[encoding],
+        "encoder_version": ENCODER_VERSIONS[encoding],
+        "image": ENCODERS[encoding](pixels),
     }

@@ -18,6 +18,7 @@ PRESETS = {"munich": 250, "mll23": 288}
 """Side of the crops of published sets: Munich AML Morphology (250) and MLL23 (288)."""
 CONTEXT = "context"
 """Folder of the wider crops."""
+Bools = NDArray[np.bool_]
 _STILL_CUT = frozenset({Reason.DUPLICATE_SHAPE, Reason.UNLABELLED, Reason.LABEL_UNKNOWN})
 """What makes a label useless but not the place: these are cut, and the reason is noted."""
 _EDGE = "The crop would reach beyond the scan's edge."
@@ -79,6 +80,40 @@ def sides(options: Options, mpp: Mpp | None, missing: str | None) -> tuple[int, 
     return round(across), round(down)
 
 
+@dataclass(frozen=True)
+class Places:
+    """Where crops of one size lie, an entry each."""
+
+    windows: Ints
+    """(n, 4): x, y, width and height in level-0 pixels."""
+    known: Bools
+    """Whether the centre is a number; a window around none lies at 0."""
+    moved: Bools
+    """Whether the policy `shift` moves it; it is moved in `windows` under that policy only."""
+    crosses: Bools
+    """Whether the window reaches beyond the scan."""
+
+
+def places(centers: NDArray[np.floating], side: tuple[int, int], level: Level, border: str) -> Places:
+    """Where the crops around centres (n, 2) lie under a border policy.
+
+    Args:
+        centers: x and y in level-0 pixels; a crop's corner is floor(centre - side / 2).
+        side: width and height of a crop in level-0 pixels.
+        level: level 0 of the scan.
+        border: `pad`, `shift` or `skip`.
+    """
+    known: Bools = np.all(np.abs(np.nan_to_num(centers, nan=np.inf)) < 2**40, axis=1)
+    corners = np.floor(np.where(known[:, None], centers, 0) - np.array(side) / 2).astype(np.int64)
+    room = np.array([level.width, level.height]) - np.array(side)
+    shifted = np.clip(corners, np.minimum(room, 0), np.maximum(room, 0))
+    moved: Bools = np.any(shifted != corners, axis=1)
+    if border == "shift":
+        corners = shifted
+    crosses: Bools = np.any((corners < 0) | (corners > room), axis=1)
+    return Places(np.hstack([corners, np.broadcast_to(side, corners.shape)]), known, moved, crosses)
+
+
 def plan(
     shapes: Sequence[Shape],
     side: tuple[int, int],
@@ -97,21 +132,13 @@ def plan(
         problem: why no crop can be cut at all.
         folder: of the crops, below the output folder.
     """
-    count = len(shapes)
-    boxes = np.array([shape.box for shape in shapes], dtype=np.float64).reshape(count, 4)
-    centers = (boxes[:, :2] + boxes[:, 2:]) / 2
-    known: NDArray[np.bool_] = np.all(np.abs(np.nan_to_num(centers, nan=np.inf)) < 2**40, axis=1)
-    corners = np.floor(np.where(known[:, None], centers, 0) - np.array(side) / 2).astype(np.int64)
-    room = np.array([level.width, level.height]) - np.array(side)
-    shifted = np.clip(corners, np.minimum(room, 0), np.maximum(room, 0))
-    moved: NDArray[np.bool_] = np.any(shifted != corners, axis=1)
-    if options.border == "shift":
-        corners = shifted
-    crosses: NDArray[np.bool_] = np.any((corners < 0) | (corners > room), axis=1)
-    found = Plan(np.hstack([corners, np.broadcast_to(side, (count, 2))]), [], [], [], [])
+    boxes = np.array([shape.box for shape in shapes], dtype=np.float64).reshape(len(shapes), 4)
+    lie = places((boxes[:, :2] + boxes[:, 2:]) / 2, side, level, options.border)
+    found = Plan(lie.windows, [], [], [], [])
     prefix = f"{folder}/" if folder else ""
     for index, shape in enumerate(shapes):
-        status, reason = _planned(shape, bool(known[index]), bool(moved[index]), bool(crosses[index]), options)
+        known, moved, crosses = bool(lie.known[index]), bool(lie.moved[index]), bool(lie.crosses[index])
+        status, reason = _planned(shape, known, moved, crosses, options)
         if problem:
             status, reason = "failed", problem
         found.status.append(status)

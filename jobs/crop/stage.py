@@ -7,35 +7,122 @@ Example:
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jobs.accounting import Account
+from jobs.accounting import Account, hold
 from jobs.crop.cells import Cell, Mark, group
-from jobs.crop.cut import CUT_SCHEMA, OVERVIEW, Cutter, preset
+from jobs.crop.cut import CROPS, FINGERPRINTS
+from jobs.crop.ranges import CROP_KEY, cut, missing_units, units_of, wanted_crops
 from jobs.frames import Row, ddl, exploded, kept, mapped, parked, rows_type, spread
 from jobs.lake import EVERYTHING, Lake, Work
+from jobs.parts import Parts, parts_of
 from schemas.contract import Zone
+from schemas.reasons import Reason
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
 
 GROUPED_SCHEMA = ddl({"scan_id": "string", "cells": rows_type("curated.cells"), "votes": rows_type("curated.votes")})
 
 
 def run(lake: Lake, work: Work) -> list[Account]:
     """Group and cut what changed since the last run; pixels that were cut before are not decoded again."""
-    with kept(changed_scans(lake, work)) as changed, parked(lake, grouped(lake, changed), Zone.CURATED) as found:
-        scope = EVERYTHING if work.rebuild else changed
-        cells, votes = exploded(found, "cells"), exploded(found, "votes")
-        wanted = wanted_units(lake, changed, cells)
-        lake.write(work, "curated.cells", cells, scope=scope, staged=True)
-        with parked(lake, cut(lake, missing_units(lake, work, wanted), cells), Zone.CURATED) as crops:
-            tiles = lake.read("curated.crops").where("unit_kind = 'tile'")
-            keep = wanted.select("unit_id", "preset").union(tiles.select("unit_id", "preset"))
-            lake.write(work, "curated.crops", crops, scope=scope, keep=keep, staged=True)
-        lake.write(work, "curated.votes", votes, scope=scope, staged=True)
-        came = lake.read("curated.annotations").join(changed, "scan_id", "left_semi").count()
-        return [Account("annotation", came, votes.count(), 0)]
+    with (
+        kept(changed_scans(lake, work)) as changed,
+        parked(lake, grouped(lake, changed), Zone.CURATED) as found,
+        parts_of(lake, work, CROPS, FINGERPRINTS) as parts,
+    ):
+        units = units_of(lake, changed, exploded(found, "cells"))
+        wanted = wanted_crops(lake, units)
+        there = parts.names()
+        missing = missing_units(lake, work, wanted, parts.read(lake, CROPS, there))
+        with (
+            kept(units.join(missing, "unit_id", "left_semi")) as to_cut,
+            parked(lake, cut(lake, to_cut, parts), Zone.CURATED) as outcome,
+        ):
+            names = sorted({*there, *(row.part for row in outcome.select("part").collect())} - {""})
+            return _write(lake, work, Cut(changed, found, wanted, parts, names, exploded(outcome, "failed")))
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What is to be written once all is cut."""
+
+    changed: DataFrame
+    found: DataFrame
+    """Cells and votes of each changed scan."""
+    wanted: DataFrame
+    parts: Parts
+    names: list[str]
+    """The parts that hold the crops."""
+    failed: DataFrame
+    """The crops that could not be cut."""
+
+
+def _write(lake: Lake, work: Work, done: Cut) -> list[Account]:
+    """Commit cells with their crops; what marks a cell that could not be cut is held back with it."""
+    from pyspark.sql import functions as F
+
+    scope = EVERYTHING if work.rebuild else done.changed
+    lost = done.failed.where("unit_kind = 'cell'").select(F.col("unit_id").alias("cell_id"), "reason")
+    cells, votes = exploded(done.found, "cells"), exploded(done.found, "votes")
+    keep = done.wanted.join(done.failed, CROP_KEY, "left_anti").select(*CROP_KEY)
+    tiles = lake.read(CROPS).where("unit_kind = 'tile'").select(*CROP_KEY)
+    lake.write(work, "curated.cells", cells.join(lost, "cell_id", "left_anti"), scope=scope, staged=True)
+    for table, stays in ((FINGERPRINTS, keep), (CROPS, keep.union(tiles))):
+        rows, files = done.parts.read(lake, table, done.names), done.parts.files(table, done.names)
+        lake.write(work, table, rows, scope=scope, keep=stays, staged=True, files=files)
+    marks, shown = votes.select("annotation_id"), done.wanted.select(crop_id())
+    held = held_back(votes.join(lost, "cell_id"), done.failed)
+    hold(lake, work, considered("annotation", marks).union(considered("crop", shown)), held)
+    lake.write(work, "curated.votes", votes.join(lost, "cell_id", "left_anti"), scope=scope, staged=True)
+    came = lake.read("curated.annotations").join(done.changed, "scan_id", "left_semi").count()
+    counts = {row.unit_kind: row["count"] for row in held.groupBy("unit_kind").count().collect()}
+    passed = votes.join(lost, "cell_id", "left_anti").count()
+    crops_held, crops_kept = counts.get("crop", 0), keep.count()
+    return [
+        Account("annotation", came, passed, counts.get("annotation", 0)),
+        Account("crop", done.wanted.count(), crops_kept, crops_held),
+    ]
+
+
+def crop_id() -> Column:
+    """What a crop is called in quarantine."""
+    from pyspark.sql import functions as F
+
+    return F.concat_ws("/", "unit_id", "preset")
+
+
+def considered(kind: str, units: DataFrame) -> DataFrame:
+    """unit_kind and unit_id of what the stage looked at."""
+    from pyspark.sql import functions as F
+
+    return units.select(F.lit(kind).alias("unit_kind"), F.col(units.columns[0]).alias("unit_id"))
+
+
+def held_back(votes: DataFrame, failed: DataFrame) -> DataFrame:
+    """Crops that could not be cut, and the annotations of cells that are not there without theirs.
+
+    Args:
+        votes: annotation_id and reason.
+        failed: rows of `RANGE_SCHEMA`.
+    """
+    from pyspark.sql import functions as F
+
+    crops = failed.select(F.lit("crop").alias("unit_kind"), crop_id().alias("unit_id"), "reason")
+    marks = votes.select(F.lit("annotation").alias("unit_kind"), F.col("annotation_id").alias("unit_id"), "reason")
+    sentence = F.create_map(*[F.lit(text) for reason in Reason for text in (reason.value, reason.sentence)])
+    nowhere = F.lit("")
+    return crops.union(marks).select(
+        "unit_kind",
+        "unit_id",
+        nowhere.alias("source"),
+        nowhere.alias("delivery"),
+        "reason",
+        sentence[F.col("reason")].alias("sentence"),
+        F.col("unit_id").alias("place"),
+    )
 
 
 def changed_scans(lake: Lake, work: Work) -> DataFrame:
@@ -123,43 +210,3 @@ def group_scan(row: Row, distance: float) -> Row:
             for mark in cell.marks
         ],
     }
-
-
-def wanted_units(lake: Lake, changed: DataFrame, cells: DataFrame) -> DataFrame:
-    """scan_id, unit_id, preset of every crop that the changed scans should have."""
-    from pyspark.sql import functions as F
-
-    regions = lake.read("curated.regions").where("name IS NULL").join(changed, "scan_id", "left_semi")
-    whole = regions.select("scan_id", F.col("region_id").alias("unit_id"), F.lit(OVERVIEW).alias("preset"))
-    single = cells.select("scan_id", F.col("cell_id").alias("unit_id"), F.lit(preset(lake.settings)).alias("preset"))
-    return whole.unionByName(single)
-
-
-def missing_units(lake: Lake, work: Work, wanted: DataFrame) -> DataFrame:
-    """Those of the wanted crops that are not there, or whose scan has other files than when they were cut."""
-    if work.rebuild:
-        return wanted
-    replaced = lake.changes("curated.scans", work.last("curated.scans")).select("scan_id").distinct()
-    there = lake.read("curated.crops").join(replaced, "scan_id", "left_anti").select("unit_id", "preset")
-    return wanted.join(there, ["unit_id", "preset"], "left_anti")
-
-
-def cut(lake: Lake, missing: DataFrame, cells: DataFrame) -> DataFrame:
-    """The missing crops, cut scan by scan."""
-    from pyspark.sql import functions as F
-
-    single = missing.join(cells.select(F.col("cell_id").alias("unit_id"), "center_x", "center_y"), "unit_id")
-    centers = single.groupBy("scan_id").agg(
-        F.sort_array(
-            F.collect_list(
-                F.struct(F.col("unit_id").alias("cell_id"), F.col("center_x").alias("x"), F.col("center_y").alias("y"))
-            )
-        ).alias("cells")
-    )
-    whole = missing.where(F.col("preset") == OVERVIEW)
-    regions = whole.groupBy("scan_id").agg(
-        F.sort_array(F.collect_list(F.struct(F.col("unit_id").alias("region_id")))).alias("regions")
-    )
-    scans = lake.read("curated.scans").select("scan_id", "uri", "mpp_x", "mpp_y")
-    rows = centers.join(regions, "scan_id", "full_outer").join(scans, "scan_id")
-    return mapped(spread(rows, 4), CUT_SCHEMA, Cutter(lake.store, lake.settings))

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pyarrow.compute as pc
+
+from jobs.join.groups import representatives
 from jobs.lake import Lake, contract
 
 if TYPE_CHECKING:
@@ -52,7 +55,7 @@ def samples_of(lake: Lake, cells: DataFrame) -> DataFrame:
         .join(sides.select("patient_key", "scheme", "side"), "patient_key")
         .join(patients, "patient_key", "left")
         .join(facts_of_specimens(lake), "specimen_id", "left")
-        .join(representatives(lake), "cell_id", "left")
+        .join(represented(lake), "cell_id", "left")
         .withColumn("age_group", _age_group())
     )
     return rows.select(*[column.name for column in contract("curated.samples").own_columns])
@@ -87,12 +90,16 @@ def facts_of_specimens(lake: Lake) -> DataFrame:
     return specimens.drop("patient_key").join(diagnosed, "specimen_id", "left").join(counts, "specimen_id", "left")
 
 
-def representatives(lake: Lake) -> DataFrame:
-    """cell_id and `duplicate_of`: of cells that are the same, the first by key represents the others."""
-    from pyspark.sql import functions as F
-
-    pairs = lake.read("curated.duplicates").where("unit_kind = 'cell'")
-    return pairs.groupBy(F.col("unit_b").alias("cell_id")).agg(F.min("unit_a").alias("duplicate_of"))
+def represented(lake: Lake) -> DataFrame:
+    """cell_id and `duplicate_of`: of cells that are linked as the same, the first by key represents the others."""
+    pairs: list[tuple[str, str]] = []
+    if lake.version("curated.duplicates") is not None:
+        rows = lake.glance("curated.duplicates").to_table(
+            columns=["unit_a", "unit_b"], filter=pc.field("unit_kind") == "cell"
+        )
+        pairs = list(zip(rows["unit_a"].to_pylist(), rows["unit_b"].to_pylist(), strict=True))
+    found = sorted(representatives(pairs).items())
+    return lake.spark.createDataFrame(found, "cell_id string, duplicate_of string")
 
 
 def _age_group() -> SparkColumn:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from jobs.accounting import Account
 from jobs.frames import Row, kept, mapped
-from jobs.join.samples import consensus_of, samples_of
+from jobs.join.samples import consensus_of, represented, samples_of
 from jobs.join.splits import assign
 from jobs.lake import EVERYTHING, Lake, Work
 from jobs.pseudonyms import Pseudonyms
@@ -36,20 +36,19 @@ def run(lake: Lake, work: Work) -> list[Account]:
 
 
 def affected_scans(lake: Lake, work: Work) -> DataFrame:
-    """scan_id of every scan of which votes, cells, facts, patient or duplicates changed."""
+    """scan_id of every scan of which votes, cells, facts or patient changed, or a cell is represented by another."""
     from pyspark.sql import functions as F
 
     scans = lake.read("curated.scans").select("scan_id", "patient_key")
-    cells = lake.read("curated.cells").select("scan_id", "cell_id")
     found = lake.changes("curated.scans", work.last("curated.scans")).select("scan_id")
     for name in ("curated.votes", "curated.cells"):
         found = found.union(lake.changes(name, work.last(name)).select("scan_id"))
     for table in BY_PATIENT:
         changed = lake.changes(f"curated.{table}", work.last(f"curated.{table}")).select("patient_key")
         found = found.union(scans.join(changed, "patient_key", "left_semi").select("scan_id"))
-    pairs = lake.changes("curated.duplicates", work.last("curated.duplicates")).where(F.col("unit_kind") == "cell")
-    linked = pairs.select(F.col("unit_b").alias("cell_id"))
-    return found.union(cells.join(linked, "cell_id", "left_semi").select("scan_id")).distinct()
+    said = lake.read("curated.samples").select("scan_id", "cell_id", F.col("duplicate_of").alias("before"))
+    other = said.join(represented(lake), "cell_id", "left").where(~F.col("before").eqNullSafe(F.col("duplicate_of")))
+    return found.union(other.select("scan_id")).distinct()
 
 
 def write_splits(lake: Lake, work: Work) -> None:
@@ -84,11 +83,13 @@ def patient_keys(lake: Lake) -> DataFrame:
 
 
 def linked_patients(lake: Lake) -> list[tuple[str, str]]:
-    """Pairs of patient_key whose scans are duplicates of each other."""
+    """Pairs of patient_key of whom scans or cells are duplicates of each other."""
     from pyspark.sql import functions as F
 
-    scans = lake.read("curated.scans")
-    a = scans.select(F.col("scan_id").alias("unit_a"), F.col("patient_key").alias("a"))
-    b = scans.select(F.col("scan_id").alias("unit_b"), F.col("patient_key").alias("b"))
-    pairs = lake.read("curated.duplicates").where("unit_kind = 'scan'").join(a, "unit_a").join(b, "unit_b")
+    scans = lake.read("curated.scans").select("scan_id", "patient_key")
+    cells = lake.read("curated.cells").join(scans, "scan_id").select(F.col("cell_id").alias("unit"), "patient_key")
+    owners = scans.select(F.col("scan_id").alias("unit"), "patient_key").union(cells)
+    a = owners.select(F.col("unit").alias("unit_a"), F.col("patient_key").alias("a"))
+    b = owners.select(F.col("unit").alias("unit_b"), F.col("patient_key").alias("b"))
+    pairs = lake.read("curated.duplicates").join(a, "unit_a").join(b, "unit_b")
     return [(row.a, row.b) for row in pairs.where("a <> b").select("a", "b").distinct().collect()]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from jobs.errors import BadInput
 from jobs.pixels.reader import Level, Reader, Tile, tile_count
@@ -114,6 +115,13 @@ def cut(reader: Reader, windows: Ints, pad: Pad = WHITE) -> Iterator[tuple[int, 
                 if not left[each]:
                     del left[each], held[each]
         done = until
+
+
+def resampled(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """A crop of `side` x `side` pixels, by Pillow's bicubic filter; as it is where it has that size."""
+    if pixels.shape[:2] == (side, side):
+        return pixels
+    return np.asarray(Image.fromarray(pixels).resize((side, side), Image.Resampling.BICUBIC), dtype=np.uint8)
 
 
 def spans(windows: Ints, level: Level) -> tuple[Ints, Ints]:

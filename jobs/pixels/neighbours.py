@@ -11,20 +11,20 @@ _ROWS, _COLUMNS, _GROUP = 1024, 16384, 32
 
 
 def nearest(
-    points: NDArray[np.float32], queries: range, count: int, *, always: int, within: float
+    points: NDArray[np.float32], queries: NDArray[np.int64], count: int, *, always: int, within: float
 ) -> Iterator[NDArray[np.int64]]:
     """Pairs (m, 2) of a query and a near point, itself left out; a block of queries at a time.
 
     Args:
         points: (n, d).
-        queries: which points to find neighbours of.
+        queries: numbers (m) of the points to find neighbours of.
         count: how many neighbours of each at most.
         always: this many, however far they are; the others only up to `within`, a squared distance.
     """
     always = min(always, count)
     half_norms = (points**2).sum(axis=1) / 2
-    for first in range(queries.start, queries.stop, _ROWS):
-        rows = np.arange(first, min(first + _ROWS, queries.stop))
+    for first in range(0, len(queries), _ROWS):
+        rows = queries[first : first + _ROWS]
         best_score = np.full((len(rows), 0), -np.inf, dtype=np.float32)
         best_index = np.zeros((len(rows), 0), dtype=np.int64)
         for start in range(0, len(points), _COLUMNS):

@@ -62,26 +62,28 @@ def _bins() -> Floats:
 
 
 _BINS = _bins()
-_TAUGHT, _CHANGES = 400, 2
+_TAUGHT, _CHANGES = 400, 800
 _TURN, _SCALE, _SHIFT, _BLUR, _NOISE = 6.0, 0.08, 0.1, 2.0, 4.0
 """Changes up to these are learned: degrees, share, share of half a side, standard deviations in pixels and of 255."""
 
 
-def learned_metric(squares: NDArray[np.uint8]) -> Floats:
+def learned_metric(squares: NDArray[np.uint8], everyone: Floats) -> Floats:
     """A matrix (190, 64) that takes vectors to a space in which a change moves a picture by about one in each axis.
 
     Args:
-        squares: some hundreds of pictures of the collection, (n, 64, 64); fewer do, at a loss.
+        squares: pictures to change, some hundreds if there are, (n, 64, 64).
+        everyone: vectors (m, 190) of the whole collection, from which they are to stand out.
     """
     chosen = squares[np.linspace(0, len(squares) - 1, min(len(squares), _TAUGHT)).astype(int)]
     luma, known = as_floats(chosen)
     still = spectral(luma, known)
     random = np.random.default_rng(0)
-    moved = np.concatenate([spectral(*_changed(luma, known, random)) - still for _ in range(_CHANGES)])
+    times = -(-_CHANGES // len(chosen))
+    moved = np.concatenate([spectral(*_changed(luma, known, random)) - still for _ in range(times)])
     within = moved.T @ moved / len(moved)
     size = len(within)
     within += np.eye(size) * (1e-3 * np.trace(within) / size + 1e-6)
-    between = np.cov(still.T) if len(still) > 1 else np.eye(size)
+    between = np.cov(everyone.T) if len(everyone) > 1 else np.eye(size)
     _, axes = linalg.eigh(between + within, within)
     return np.asarray(axes[:, ::-1][:, :DIMENSIONS], dtype=np.float32)
 

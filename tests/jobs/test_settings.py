@@ -32,9 +32,16 @@ def test_relative_places_count_from_the_file(tmp_path):
     ("text", "said"),
     [
         ("[places]\nlake = 'l'\n[sources]\n", "places.landing"),
-        (GOOD + "[crop]\nsise = 250\n", r"crop\.sise.*known here: pad, same_cell_distance, size"),
+        (
+            GOOD + "[crop]\nsise = 250\n",
+            r"crop\.sise.*known here: border, context, encoding, mpp, pad, same",
+        ),
         (GOOD + "[crop]\nsize = 'large'\n", r"crop\.size.*int"),
         (GOOD + "[crop]\nsize = 0\n", r"crop\.size.*between"),
+        (GOOD + "[crop]\ncontext = 250\n", r"crop\.context.*more than crop\.size"),
+        (GOOD + "[crop]\nborder = 'mirror'\n", r"crop\.border.*pad"),
+        (GOOD + "[crop]\nencoding = 'webp'\n", r"crop\.encoding.*jxl"),
+        (GOOD + "[crop]\nmpp = 1000\n", r"crop\.mpp.*0\.02"),
         (GOOD + "[split]\ntrain = 0.9\nvalidation = 0.2\n", "split.*test side"),
         (GOOD.replace('"lake"', '"ftp://host/lake"'), "file:/// or s3a://"),
         ("not toml", "not valid TOML"),

@@ -21,8 +21,8 @@ UM = 0.2
 def row(pixels, **other):
     height, width = pixels.shape[:2]
     return {
-        "unit_id": "a" * 32, "unit_kind": "cell", "scan_id": "b" * 32, "encoding": "image/png",
-        "image": encode_png(pixels), "x": 100, "y": 90, "width": width, "height": height, "scale": 1.0,
+        "unit_id": "a" * 32, "unit_kind": "cell", "scan_id": "b" * 32,
+        "image": encode_png(pixels), "x": 100, "y": 90, "width": width, "height": height,
         "out_mpp_x": UM, "out_mpp_y": UM, "width_px": 4000, "height_px": 3000, "stain": "May-Grünwald-Giemsa",
     } | other  # fmt: skip
 
@@ -82,7 +82,7 @@ def test_padding_is_left_out_and_a_cell_cut_off_by_the_scan_touches_the_border(p
 
 def test_what_lies_in_the_scan():
     pixels = np.zeros((50, 50, 3), np.uint8)
-    place = {"x": -20, "y": 80, "width": 100, "height": 100, "scale": 0.5, "width_px": 70, "height_px": 130}
+    place = {"x": -20, "y": 80, "width": 100, "height": 100, "width_px": 70, "height_px": 130}
     within, center = inside(pixels, place)
     assert within.shape == (25, 35, 3)
     assert center == (15, 25)

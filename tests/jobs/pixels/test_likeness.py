@@ -38,7 +38,7 @@ def test_undoing_twice_changes_nothing(turn: int, flip: bool, dx: int, dy: int) 
 @given(n=st.integers(2, 300), count=st.integers(1, 12), seed=st.integers(0, 1000))
 def test_neighbours_are_those_of_a_full_sort(n: int, count: int, seed: int) -> None:
     points = np.random.default_rng(seed).normal(size=(n, 4)).astype(np.float32)
-    found = np.concatenate(list(neighbours.nearest(points, range(n), count, always=count, within=0)))
+    found = np.concatenate(list(neighbours.nearest(points, np.arange(n), count, always=count, within=0)))
     distances = ((points[:, None] - points[None]) ** 2).sum(axis=2)
     np.fill_diagonal(distances, np.inf)
     wanted = {(a, b) for a in range(n) for b in np.argsort(distances[a])[: min(count, n - 1)]}
@@ -47,7 +47,7 @@ def test_neighbours_are_those_of_a_full_sort(n: int, count: int, seed: int) -> N
 
 def test_many_columns_are_searched_in_groups() -> None:
     points = np.random.default_rng(1).normal(size=(3000, 4)).astype(np.float32)
-    found = np.concatenate(list(neighbours.nearest(points, range(10), 3, always=3, within=0)))
+    found = np.concatenate(list(neighbours.nearest(points, np.arange(10), 3, always=3, within=0)))
     distances = ((points[:10, None] - points[None]) ** 2).sum(axis=2)
     distances[np.arange(10), np.arange(10)] = np.inf
     assert set(map(tuple, found.tolist())) == {(a, b) for a in range(10) for b in np.argsort(distances[a])[:3]}
@@ -55,7 +55,7 @@ def test_many_columns_are_searched_in_groups() -> None:
 
 def test_far_neighbours_are_left_out() -> None:
     points = np.array([[0, 0], [1, 0], [9, 0]], dtype=np.float32)
-    found = np.concatenate(list(neighbours.nearest(points, range(3), 2, always=0, within=4)))
+    found = np.concatenate(list(neighbours.nearest(points, np.arange(3), 2, always=0, within=4)))
     assert found.tolist() == [[0, 1], [1, 0]]
 
 

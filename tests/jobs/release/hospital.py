@@ -120,8 +120,10 @@ def crop(cell: int, **other: Any) -> Row:
 def duplicate(kind: str, one: int, other: int) -> Row:
     """A row of curated.duplicates."""
     first, second = sorted((key(kind, one), key(kind, other)))
-    alike = {"kind": "exact" if kind == "cell" else "re-encoded", "score": 1.0, "dx": 0.0, "dy": 0.0, "share": 1.0}
-    return {"unit_kind": kind, "unit_a": first, "unit_b": second, **alike, "method_version": "1", "decision": "linked"}
+    alike = {"kind": "exact" if kind == "cell" else "near", "score": 1.0}
+    change = {"turn": 0, "flip": False, "dx": 0.0, "dy": 0.0}
+    told = {"method_version": "2", "decision": "linked"}
+    return {"unit_kind": kind, "unit_a": first, "unit_b": second, **alike, **change, **told}
 
 
 def deid_log() -> list[Row]:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from jobs import pipeline
 from jobs.lake import Lake
-from jobs.pixels.encode import decode_png
+from jobs.pixels.encode import decode
 from jobs.settings import Places, Settings, Tiles
 from schemas.features import QUALITY, SECTION
 from schemas.stages import CROP, DEIDENTIFY, MEASURE, TILE
@@ -81,7 +81,7 @@ def test_slides_become_tiles_once(own_lake):
         assert shown.valid_fraction == pytest.approx(window.shape[0] * window.shape[1] / 256**2)
         if shown.valid_fraction == 1:
             wanted = np.asarray(Image.fromarray(window).reduce(2))
-            assert np.abs(decode_png(shown.image).astype(int) - wanted).max() <= 1
+            assert np.abs(decode(shown.image).astype(int) - wanted).max() <= 1
         covered[tile.y : tile.y + 256, tile.x : tile.x + 256] = True
         in_core = tile.x + 128 < 900 and tile.y + 128 < 900
         assert tile.region_id == (core if in_core else whole)["region_id"]
