@@ -21,9 +21,9 @@ UM = 0.2
 def row(pixels, **other):
     height, width = pixels.shape[:2]
     return {
-        "unit_id": "a" * 32, "unit_kind": "cell", "scan_id": "b" * 32,
-        "image": encode_png(pixels), "x": 100, "y": 90, "width": width, "height": height,
-        "out_mpp_x": UM, "out_mpp_y": UM, "width_px": 4000, "height_px": 3000, "stain": "May-Grünwald-Giemsa",
+        "unit_id": "a" * 32, "unit_kind": "cell", "scan_id": "b" * 32, "image": encode_png(pixels), "x": 100, "y": 90,
+        "width": width, "height": height, "out_mpp_x": UM, "out_mpp_y": UM, "width_px": 4000, "height_px": 3000,
+        "stain": "May-Grünwald-Giemsa", "center_x": None, "center_y": None,
     } | other  # fmt: skip
 
 
@@ -80,12 +80,20 @@ def test_padding_is_left_out_and_a_cell_cut_off_by_the_scan_touches_the_border(p
     assert over["cell_area"] == pytest.approx(found["cell_area"], rel=0.02)
 
 
+def test_a_cell_is_sought_where_it_lies_in_a_crop_that_was_moved_into_the_scan():
+    moved = np.roll(smear(50, 30), (-60, -60), axis=(0, 1))
+    found = values(measure(row(moved, x=0, y=0, center_x=65.0, center_y=65.0)))
+    assert found["nucleus_area"] == pytest.approx(np.pi * 30**2 * UM**2, rel=0.04)
+    assert values(measure(row(moved, x=0, y=0))).get("nucleus_area", 0) == 0
+
+
 def test_what_lies_in_the_scan():
     pixels = np.zeros((50, 50, 3), np.uint8)
-    place = {"x": -20, "y": 80, "width": 100, "height": 100, "width_px": 70, "height_px": 130}
+    place = {"x": -20, "y": 80, "width": 100, "height": 100, "width_px": 70, "height_px": 130, "center_x": None}
     within, center = inside(pixels, place)
     assert within.shape == (25, 35, 3)
     assert center == (15, 25)
+    assert inside(pixels, place | {"center_x": 10, "center_y": 90})[1] == (5, 5)
     assert list(measure(row(pixels, x=4000))) == []
     assert set(METHODS) == set(QUALITY) | set(CELL) | set(SECTION)
 
