@@ -101,7 +101,7 @@ TILE = Stage(
 MEASURE = Stage(
     name="measure",
     does="Tell the quality and the features of every cell and tile from its crop.",
-    reads=("curated.crops", "curated.scans"),
+    reads=("curated.crops", "curated.scans", "curated.cells"),
     writes=("curated.features",),
     unit="crop",
 )

@@ -25,12 +25,13 @@ _NUCLEI_MPP_MOST = 1.1
 def measure(row: Row) -> Iterator[Row]:
     """Rows of `curated.features` of one crop.
 
-    What lies beyond the scan's edge is left out, and the cell is sought where the crop's middle was. Features of cells
-    are of smears, those of tissue are of tiles of sections; quality is of both.
+    What lies beyond the scan's edge is left out, and the cell is sought at its centre, wherever that is. Features of
+    cells are of smears, those of tissue are of tiles of sections; quality is of both.
 
     Args:
-        row: unit_id, unit_kind (cell or tile), scan_id, image, the crop's x, y, width, height and scale, its out_mpp_x
-            and out_mpp_y or None, and the scan's width_px, height_px and stain or None.
+        row: unit_id, unit_kind (cell or tile), scan_id, image, the crop's x, y, width and height, its out_mpp_x and
+            out_mpp_y or None, the cell's center_x and center_y or None, and the scan's width_px, height_px and stain
+            or None.
     """
     pixels, center = inside(decode(row["image"]), row)
     if not pixels.size:
@@ -49,14 +50,17 @@ def measure(row: Row) -> Iterator[Row]:
 
 
 def inside(pixels: NDArray[np.uint8], row: Row) -> tuple[NDArray[np.uint8], tuple[float, float]]:
-    """The pixels of a crop that lie in the scan, and where the crop's centre is among them (x, y)."""
+    """The pixels of a crop that lie in the scan, and where the cell's centre, else the crop's, is in them (x, y)."""
     height, width = pixels.shape[:2]
-    scale = row["scale"]
-    left, top = (math.ceil(max(0, -row[axis]) * scale) for axis in ("x", "y"))
-    right = min(width, math.floor((row["width_px"] - row["x"]) * scale))
-    bottom = min(height, math.floor((row["height_px"] - row["y"]) * scale))
+    across, down = width / row["width"], height / row["height"]
+    left, top = math.ceil(max(0, -row["x"]) * across), math.ceil(max(0, -row["y"]) * down)
+    right = min(width, math.floor((row["width_px"] - row["x"]) * across))
+    bottom = min(height, math.floor((row["height_px"] - row["y"]) * down))
     within = pixels[top : max(top, bottom), left : max(left, right)]
-    return np.ascontiguousarray(within), (width / 2 - left, height / 2 - top)
+    x, y = width / 2, height / 2
+    if row["center_x"] is not None:
+        x, y = (row["center_x"] - row["x"]) * across, (row["center_y"] - row["y"]) * down
+    return np.ascontiguousarray(within), (x - left, y - top)
 
 
 def _measured(

@@ -19,7 +19,19 @@ if TYPE_CHECKING:
 
 MEASURED = "unit_kind IN ('cell', 'tile')"
 FEATURE_SCHEMA = ddl({column.name: column.type for column in contract("curated.features").own_columns})
-_CROP_COLUMNS = ("unit_id", "unit_kind", "scan_id", "x", "y", "width", "height", "scale", "out_mpp_x", "out_mpp_y")
+_CROP_COLUMNS = (
+    "unit_id",
+    "unit_kind",
+    "scan_id",
+    "x",
+    "y",
+    "width",
+    "height",
+    "scale",
+    "out_mpp_x",
+    "out_mpp_y",
+    "encoding",
+)
 _PIXELS = ("unit_id", "preset", "pixel_sha256")
 
 
@@ -38,7 +50,8 @@ def run(lake: Lake, work: Work) -> list[Account]:
 
 def touched_scans(lake: Lake, work: Work) -> DataFrame:
     """scan_id of every scan with a crop or a header that changed."""
-    crops, scans = (lake.changes(name, work.last(name)).select("scan_id") for name in work.stage.reads)
+    names = ("curated.crops", "curated.scans")
+    crops, scans = (lake.changes(name, work.last(name)).select("scan_id") for name in names)
     return crops.union(scans).distinct()
 
 
@@ -54,21 +67,24 @@ def wanted_crops(lake: Lake, work: Work) -> DataFrame:
 
 
 def with_pixels(lake: Lake, work: Work, wanted: DataFrame) -> DataFrame:
-    """The wanted crops with their pixels, and with size and stain of their scans.
+    """The wanted crops with their pixels, centre, and size and stain of their scans.
 
     Pixels of new crops come from the table's feed of changes, so that old files are not opened.
     """
     scans = lake.read("curated.scans").select("scan_id", "width_px", "height_px", "stain")
+    centers = lake.read("curated.cells").selectExpr("cell_id AS unit_id", "center_x", "center_y")
     crops = lake.read("curated.crops")
     if work.rebuild:
-        return crops.where(MEASURED).select(*_CROP_COLUMNS, "image").join(scans, "scan_id")
+        found = crops.where(MEASURED).select(*_CROP_COLUMNS, "image")
+        return found.join(scans, "scan_id").join(centers, "unit_id", "left")
     feed = lake.changes("curated.crops", work.last("curated.crops")).select(*_PIXELS, "image")
     pixels = feed.join(wanted, list(_PIXELS), "left_semi").dropDuplicates(list(_PIXELS))
     old = wanted.join(pixels.drop("image"), list(_PIXELS), "left_anti")
     if not old.isEmpty():
         pixels = pixels.unionByName(crops.select(*_PIXELS, "image").join(old, list(_PIXELS), "left_semi"))
     facts = crops.select(*_CROP_COLUMNS, "preset", "pixel_sha256").join(wanted, list(_PIXELS), "left_semi")
-    return facts.join(pixels, list(_PIXELS)).select(*_CROP_COLUMNS, "image").join(scans, "scan_id")
+    found = facts.join(pixels, list(_PIXELS)).select(*_CROP_COLUMNS, "image")
+    return found.join(scans, "scan_id").join(centers, "unit_id", "left")
 
 
 def dealt_out(crops: DataFrame) -> DataFrame:
