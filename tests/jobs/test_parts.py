@@ -91,5 +91,5 @@ def test_files_become_the_tables_own(place):
     }
     assert {file.rsplit("/", 1)[-1] for file in log.file_uris()} == set(names)
     assert json.loads(log.history(1)[0]["userMetadata"]) == note
-    facts = pa.record_batch(log.get_add_actions(flatten=True)).to_pydict()
+    facts = pa.table(log.get_add_actions(flatten=True)).to_pydict()
     assert sorted(facts["min.scan_id"]) == ["a", "b"]
