@@ -59,6 +59,18 @@ def parser() -> argparse.ArgumentParser:
         "--map", type=Path, metavar="FILE",
         help="one JSON line per patient, its old and its new pseudonym; for the hospital alone",
     )  # fmt: skip
+    vacuum = _command(
+        every, "vacuum", "Remove earlier versions of tables, which no release pins and no stage has yet to read.",
+        "hemalake vacuum --days 0", commands.vacuum,
+    )  # fmt: skip
+    vacuum.add_argument(
+        "--days", type=int, metavar="N",
+        help="how long versions stay after they were replaced (default: as each table's contract says, mostly 30)",
+    )  # fmt: skip
+    vacuum.add_argument(
+        "--unpin", action="append", default=[], metavar="vN",
+        help="a release that need not be built again, so that its versions go too; what was published stays",
+    )  # fmt: skip
     query = _command(
         every, "query", "SQL over the curated tables: one statement, or a shell.",
         'hemalake query "SELECT label_code, count(*) FROM curated.samples GROUP BY 1"', commands.query,

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobs.errors import UsageError
-from jobs.settings import load_settings
 from schemas.reasons import Reason
 from schemas.stages import STAGES, Stage
 
@@ -109,6 +108,19 @@ def rotate_key(options: Namespace) -> int:
     return 0
 
 
+def vacuum(options: Namespace) -> int:
+    """Remove versions of tables that nobody will ask for again."""
+    from jobs.vacuum import vacuum as remove
+
+    done = remove(_lake(options), days=options.days, unpin=options.unpin)
+    print(f"{done.files} files of earlier versions removed, {done.bytes / 1e6:.1f} MB")
+    for release in done.unpinned:
+        print(f"{release} can no longer be built again; what was published of it stays.")
+    for release, tables in done.pinned.items():
+        print(f"{release} pins earlier versions, which stay with all that they hold: {', '.join(tables)}")
+    return 0
+
+
 def query(options: Namespace) -> int:
     """Answer one statement, or open a shell."""
     from jobs.query import answer
@@ -142,6 +154,7 @@ def demo(options: Namespace) -> int:
     from jobs.lake import Lake
     from jobs.release import signoff
     from jobs.release import stage as release
+    from jobs.settings import load_settings
     from schemas.stages import RELEASE
 
     started = time.time()
@@ -260,6 +273,7 @@ def airflow(options: Namespace) -> int:
 
 def _lake(options: Namespace) -> Lake:
     from jobs.lake import Lake
+    from jobs.settings import load_settings
 
     return Lake(load_settings(options.settings or os.environ.get("HEMALAKE_SETTINGS", "hemalake.toml")))
 

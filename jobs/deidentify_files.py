@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import importlib
 import json
 import mmap
 import os
@@ -20,6 +21,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from io import BufferedRandom
 from pathlib import Path
+from threading import Thread
 from typing import Any, BinaryIO, cast
 
 from jobs.deidentify.batch import Batch
@@ -179,6 +181,8 @@ def run(
     paths = sorted(_files(source))
     if not paths:
         raise UsageError("the input holds no file.")
+    ahead = Thread(target=importlib.import_module, args=("jobs.deidentify.pixel_search",))
+    ahead.start()  # it loads while pixels are copied
     batch, files = Batch(), []
     for number, path in enumerate(paths):
         told("reading", number, len(paths))
@@ -187,7 +191,10 @@ def run(
     gc.set_threshold(_OBJECTS_BETWEEN)
     gc.freeze()  # the dictionaries of DICOM live as long as the process: to look through them again costs a tenth
     out.mkdir(parents=True, exist_ok=True)
-    results = _cleaned(Cleaner(pseudonyms, out, batch, rules, look), files, jobs or os.cpu_count() or 1)
+    jobs = min(jobs or os.cpu_count() or 1, len(files))
+    if jobs > 1:
+        ahead.join()  # a fork would leave its locks held
+    results = _cleaned(Cleaner(pseudonyms, out, batch, rules, look), files, jobs)
     return _told(files, results, told)
 
 

@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from jobs.errors import UsageError, WrongKey
 from jobs.lake import Lake
-from jobs.lease import Lease
+from jobs.lease import all_leases
 from jobs.pseudonyms import Pseudonyms
 from schemas.contract import Zone
-from schemas.stages import STAGES
 from schemas.tables import TABLES
 
 
@@ -64,10 +62,7 @@ def rotate(lake: Lake, new: Path, told: Path | None = None) -> int:
     old, fresh = Pseudonyms.from_file(lake.settings.key_path()), Pseudonyms.from_file(new)
     if old.key_for("fingerprint") == fresh.key_for("fingerprint"):
         raise UsageError("the new key is the one that the lake has already.")
-    with ExitStack() as leases:
-        for stage in STAGES:
-            uri = f"{lake.settings.zone_root('restricted')}/leases/{stage.name}.json"
-            leases.enter_context(Lease(lake.store, uri, stage.name, lake.settings.lease_seconds))
+    with all_leases(lake.store, lake.settings):
         patients = _patients(lake)
         if told:
             _write_map(told, [(old.key_for("patient", one), fresh.key_for("patient", one)) for one in patients])

@@ -135,7 +135,7 @@ class Lake:
         table = contract(name)
         if self.version(name) is None:
             return delta.no_rows(self.spark, table)
-        files = self._log(table, version).file_uris()
+        files = self.log(table, version).file_uris()
         if len(files) > FEW_FILES:
             reader = self.spark.read.format("delta")
             reader = reader if version is None else reader.option("versionAsOf", version)
@@ -148,7 +148,7 @@ class Lake:
 
     def glance(self, name: str) -> Any:
         """The rows of a table as a PyArrow dataset, through delta-rs: for a look that is not worth a Spark session."""
-        return self._log(contract(name)).to_pyarrow_dataset()
+        return self.log(contract(name)).to_pyarrow_dataset()
 
     def changes(self, name: str, since: int | None) -> DataFrame:
         """Rows that were inserted, updated (before and after) or deleted after a version; all rows where it is None."""
@@ -175,19 +175,23 @@ class Lake:
 
     def progress(self, stage: Stage) -> dict[str, Any]:
         """What the newest commit of the stage's ledger says: consumed versions, stage version, settings; else empty."""
+        return self.noted(stage)[1]
+
+    def noted(self, stage: Stage) -> tuple[int, dict[str, Any]]:
+        """The version of the ledger that holds the stage's progress, and the progress; 0 and nothing without one."""
         log = f"{self.uri(contract(stage.ledger))}/_delta_log"
         for version in range(self.version(stage.ledger) or 0, -1, -1):
             try:
                 lines = self.store.read(f"{log}/{version:020d}.json").splitlines()
             except StoreError:
-                return {}
+                break
             told: dict[str, Any] = next(
                 (json.loads(line)["commitInfo"] for line in lines if b'"commitInfo"' in line), {}
             )
             noted: dict[str, Any] = json.loads(told.get("userMetadata") or "{}")
             if noted.get("stage") == stage.name:
-                return noted
-        return {}
+                return version, noted
+        return 0, {}
 
     def stale(self, stage: Stage) -> str:
         """Why the stage's rows are out of date against code and settings; empty where they are not."""
@@ -308,15 +312,16 @@ class Lake:
 
     def _append(self, table: Table, batch: DataFrame, files: Sequence[str], note: dict[str, Any]) -> None:
         if files:
-            delta.take(self._log(table), self.store, self.uri(table), files, table, note)
+            delta.take(self.log(table), self.store, self.uri(table), files, table, note)
         else:
             delta.append(batch, self.uri(table), note)
 
-    def _log(self, table: Table, version: int | None = None) -> Any:
+    def log(self, table: Table, version: int | None = None) -> Any:
+        """The table's log, now or at a version, as delta-rs reads it."""
         return delta.log(self.uri(table), self.settings.places.s3_endpoint, version)
 
     def _check_version(self, table: Table) -> None:
-        log = self._log(table)
+        log = self.log(table)
         told = log.metadata().configuration
         version = int(told.get(delta.CONTRACT_PROPERTY, "1"))
         if version > table.version:

@@ -8,11 +8,26 @@ import socket
 import threading
 import time
 import uuid
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
 from jobs.errors import LeaseHeld, StoreError
+from jobs.settings import Settings
 from jobs.store import Store
+from schemas.stages import STAGES
+
+
+def lease_of(store: Store, settings: Settings, stage: str) -> Lease:
+    """The lease of one stage of a lake."""
+    return Lease(store, f"{settings.zone_root('restricted')}/leases/{stage}.json", stage, settings.lease_seconds)
+
+
+def all_leases(store: Store, settings: Settings) -> ExitStack:
+    """Hold the leases of all stages of a lake, so that nothing is written meanwhile; raises as `Lease` does."""
+    with ExitStack() as leases:
+        for stage in STAGES:
+            leases.enter_context(lease_of(store, settings, stage.name))
+        return leases.pop_all()
 
 
 class Lease(AbstractContextManager["Lease"]):

@@ -21,7 +21,7 @@ from jobs.accounting import Account
 from jobs.errors import without_values
 from jobs.keys import check_key
 from jobs.lake import Lake, Work, Written
-from jobs.lease import Lease
+from jobs.lease import lease_of
 from schemas.stages import INGEST, RELEASE, STAGES, Stage
 
 
@@ -73,8 +73,7 @@ def run(
 def run_stage(lake: Lake, stage: Stage, *, rebuild: bool = False) -> Outcome:
     """Run one stage under its lease; a stage whose inputs are as it left them does nothing."""
     started = time.time()
-    uri = f"{lake.settings.zone_root('restricted')}/leases/{stage.name}.json"
-    with Lease(lake.store, uri, stage.name, lake.settings.lease_seconds):
+    with lease_of(lake.store, lake.settings, stage.name):
         work = lake.work(stage, rebuild=rebuild) if stage.writes else Work(stage, {}, {})
         if work.nothing and stage not in (INGEST, RELEASE):
             return Outcome(stage, (), (), (), time.time() - started, skipped=True)

@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 from urllib.parse import unquote, urlsplit
 
-from jobs.errors import StoreError, StoreUnreachable
+from jobs.errors import BadInput, StoreError, StoreUnreachable
+from jobs.ranges import RangeStream
+from schemas.reasons import Reason
 
-RANGE_BYTES = 1 << 20
-"""How much one request reads of an S3 object that is opened, not read whole."""
+BUFFER_BYTES = 16 << 10
+"""Of a stream on S3, in front of the ranges that were read."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,11 @@ class Store:
         Raises:
             StoreError: there is nothing at the URI.
             StoreUnreachable: the server does not answer.
+            BadInput: CHANGED, while it is read: the object was replaced.
         """
         if _is_s3(uri):
-            return cast(BinaryIO, io.BufferedReader(_S3File(self, uri), RANGE_BYTES))
+            # Parsers read a few bytes at a time; tiles are mostly smaller than the buffer.
+            return cast(BinaryIO, io.BufferedReader(_ranges(self, uri), BUFFER_BYTES))
         try:
             return _local(uri).open("rb")
         except OSError as error:
@@ -231,40 +235,19 @@ class _Upload:
                 self._store._s3().upload_fileobj(self._stream, *_bucket_key(self._uri).values())
 
 
-class _S3File(io.RawIOBase):
-    """An S3 object as a seekable stream; each read is one ranged request."""
+def _ranges(store: Store, uri: str) -> RangeStream:
+    """An S3 object as a stream."""
+    place = _bucket_key(uri)
+    with _s3_errors():
+        head = store._s3().head_object(**place)
 
-    name = "object"
-    """pydicom asks every stream for its name; the key, which may identify a person, is none of its business."""
-
-    def __init__(self, store: Store, uri: str) -> None:
-        self._store, self._place, self._offset = store, _bucket_key(uri), 0
+    def fetch(first: int, last: int) -> bytes:
+        # The ETag makes an object that is replaced while it is read an error instead of a mixture.
+        span = {"Range": f"bytes={first}-{last - 1}", "IfMatch": head["ETag"]}
         with _s3_errors():
-            head = store._s3().head_object(**self._place)
-        self._size, self._etag = int(head["ContentLength"]), head["ETag"]
+            return cast(bytes, store._s3().get_object(**place, **span)["Body"].read())
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._offset, io.SEEK_END: self._size}[whence]
-        self._offset = max(0, base + offset)
-        return self._offset
-
-    def readinto(self, buffer: Any) -> int:
-        wanted = min(len(buffer), self._size - self._offset)
-        if wanted <= 0:
-            return 0
-        span = f"bytes={self._offset}-{self._offset + wanted - 1}"
-        with _s3_errors():
-            # The ETag makes a file that is replaced while it is read an error instead of a mixture.
-            body = self._store._s3().get_object(**self._place, Range=span, IfMatch=self._etag)["Body"].read()
-        buffer[: len(body)] = body
-        self._offset += len(body)
-        return len(body)
+    return RangeStream(int(head["ContentLength"]), fetch)
 
 
 class _s3_errors:
@@ -274,11 +257,13 @@ class _s3_errors:
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
-        if error is None or isinstance(error, StoreError):
+        if error is None or isinstance(error, (StoreError, BadInput)):
             return
         from botocore.exceptions import BotoCoreError, ClientError
 
         if isinstance(error, ClientError):
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] == 412:
+                raise BadInput(Reason.CHANGED) from None
             code = error.response.get("Error", {}).get("Code", "unknown")
             raise StoreError(f"S3 refused the request ({code}). Check bucket, key and credentials.") from None
         if isinstance(error, BotoCoreError):

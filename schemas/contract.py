@@ -97,6 +97,11 @@ class Table:
     """The column by which a stage replaces what it computed before: all rows of one file, scan or patient."""
 
     @property
+    def retention_days(self) -> int:
+        """The retention as a number."""
+        return int(self.retention.split()[1])
+
+    @property
     def full_name(self) -> str:
         """Zone and name, such as `curated.crops`."""
         return f"{self.zone}.{self.name}"

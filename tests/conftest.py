@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
 from jobs.lake import Lake
 from jobs.settings import Crop, Places, Settings, Source, Spark
+
+# The two processes of a run were started by `python -c`, in which PySpark takes itself for a doctest and exits.
+sys.modules["__main__"].__dict__.setdefault("__file__", __file__)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests recorded as `figures`."""
+    for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
+        for name, figures in report.user_properties:
+            if name == "figures":
+                terminalreporter.write_line(f"\n{figures}")
 
 
 @pytest.fixture(scope="session")

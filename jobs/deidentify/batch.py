@@ -14,12 +14,13 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from importlib import resources
-from typing import BinaryIO
-
-import numpy as np
+from typing import TYPE_CHECKING, BinaryIO
 
 from jobs.deidentify.identifiers import Identifiers
-from jobs.deidentify.rescan import LONG, SHORTEST, Range
+from jobs.deidentify.tokens import LONG, SHORTEST, Range
+
+if TYPE_CHECKING:
+    from jobs.deidentify.pixel_search import PixelSearch
 
 _APART = bytes(c if c > 127 or chr(c).isalnum() else 32 for c in range(256))
 """Makes spaces of all bytes but letters, digits and those of longer encodings."""
@@ -33,15 +34,6 @@ _PSEUDONYM = re.compile(rb"[0-9a-f]{16}|[0-9a-f]{32}")
 _DIGRAPHS = (("ae", "a"), ("oe", "o"), ("ue", "u"), ("aa", "a"), ("ss", "s"))
 _SPECIAL = str.maketrans({"ß": "s", "ø": "o", "æ": "a", "đ": "d", "ł": "l", "ı": "i", "ð": "d", "þ": "t"})
 _REMEMBERED = 1 << 19
-_CHUNK = 1 << 19
-"""Bytes of pixels that are searched at a time: with what is worked out of them they fit a core's cache."""
-_MIX = np.uint32(2654435769)
-_TABLE_BITS = 16
-_CASE = 0x20202020
-"""Sets the bit of each byte that parts capital letters from small ones."""
-_CASE_OF_EIGHT = np.uint64(_CASE << 32 | _CASE)
-_ALIKE = 10
-"""Pairs of equal letters among four letters by four, of which three are the same."""
 _LEAST_DISTINCT = 4
 """Strings of fewer different bytes, such as `00000000`, are what flat areas of pixels look like."""
 
@@ -89,7 +81,7 @@ class Batch:
         """Identifiers that separators part, by their longest run."""
         self._long: set[bytes] = set()
         self._clean: set[bytes] = set()
-        self._pixels: _PixelSearch | None = None
+        self._pixels: PixelSearch | None = None
 
     def add(self, found: Identifiers) -> None:
         """Add what one input says of its patient."""
@@ -200,7 +192,9 @@ class Batch:
 
     def _in_pixels(self, stream: BinaryIO, length: int) -> bool:
         if self._pixels is None:
-            self._pixels = _PixelSearch(self._long)
+            from jobs.deidentify.pixel_search import PixelSearch  # late: it needs NumPy, which takes time to load
+
+            self._pixels = PixelSearch({form for value in self._long for form in _forms(value)})
         return self._pixels.found_in(stream, length)
 
 
@@ -212,98 +206,6 @@ def _places(token: bytes, data: bytes) -> Iterator[int]:
         while place >= 0:
             yield place
             place = data.find(form, place + 1)
-
-
-class _PixelSearch:
-    """Finds byte strings of eight bytes or more, in any ASCII case, in UTF-8, Latin-1 and UTF-16.
-
-    A string of seven bytes or more holds a whole aligned word of four. Each aligned word of the data is
-    looked up in a small table of hashes; the few places that pass are looked at closely.
-    """
-
-    def __init__(self, values: Iterable[bytes]) -> None:
-        self.patterns = {form for value in values for form in _forms(value)}
-        by_length: dict[int, list[bytes]] = {}
-        for pattern in self.patterns:
-            by_length.setdefault(len(pattern), []).append(pattern)
-        self.lengths = sorted(by_length)
-        pairs = [_words_of(patterns, length) for length, patterns in by_length.items()]
-        places = np.unique(np.concatenate(pairs)) if pairs else np.zeros(0, np.uint64)
-        self.words, first = np.unique((places >> np.uint64(8)).astype(np.uint32), return_index=True)
-        """Words as they lie in the data, in ascending order."""
-        self.first = np.append(first, places.size)
-        self.before = (places & np.uint64(255)).astype(np.int64)
-        """How many bytes before a word a string may start, from the word's `first` to that of the next."""
-        eights = np.frombuffer(b"".join(pattern[:LONG] for pattern in self.patterns), "<u8")
-        self.eights = np.unique(eights | _CASE_OF_EIGHT)
-        """The first eight bytes of the strings, in ascending order."""
-        self.bits = max(_TABLE_BITS, min(22, 6 + len(self.words).bit_length()))
-        self.table = np.zeros(1 << self.bits, np.bool_)
-        self.table[(self.words * _MIX) >> np.uint32(32 - self.bits)] = True
-
-    def found_in(self, stream: BinaryIO, length: int) -> bool:
-        """Whether the next `length` bytes hold one of the strings."""
-        if not self.patterns:
-            return False
-        overlap = -(-2 * self.lengths[-1] // 4) * 4
-        buffer = bytearray(overlap + _CHUNK)
-        self._words, self._slots = (np.empty(len(buffer) // 4, np.uint32) for _ in range(2))
-        kept, left = 0, length
-        while left > 0:
-            read = stream.read(min(left, len(buffer) - kept))
-            if not read:
-                return False
-            left -= len(read)
-            size = kept + len(read)
-            buffer[kept:size] = read
-            if self._in_block(buffer, size):
-                return True
-            kept = min(overlap, size)
-            buffer[:kept] = buffer[size - kept : size]
-        return False
-
-    def _in_block(self, buffer: bytearray, size: int) -> bool:
-        words, slots = self._words[: size // 4], self._slots[: size // 4]
-        np.bitwise_or(np.frombuffer(buffer, np.uint32, size // 4), np.uint32(_CASE), out=words)
-        np.multiply(words, _MIX, out=slots)
-        np.right_shift(slots, np.uint32(32 - self.bits), out=slots)
-        places = np.flatnonzero(self.table[slots])
-        if not places.size:
-            return False
-        found = words[places]
-        index = np.minimum(np.searchsorted(self.words, found), self.words.size - 1)
-        known = self.words[index] == found
-        return any(self._is_at(buffer, start) for start in self._starts(buffer, size, places[known], index[known]))
-
-    def _starts(self, buffer: bytearray, size: int, places: np.ndarray, words: np.ndarray) -> list[int]:
-        """Where in the buffer the first eight bytes of a string stand, of those that hold a known word at a place."""
-        counts = self.first[words + 1] - self.first[words]
-        nth = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-        starts = np.repeat(4 * places, counts) - self.before[np.repeat(self.first[words], counts) + nth]
-        starts = starts[(starts >= 0) & (starts <= size - LONG)]
-        eight = np.ndarray((size - LONG + 1,), "<u8", buffer, strides=(1,))[starts] | _CASE_OF_EIGHT
-        index = np.minimum(np.searchsorted(self.eights, eight), self.eights.size - 1)
-        found: list[int] = starts[self.eights[index] == eight].tolist()
-        return found
-
-    def _is_at(self, buffer: bytearray, start: int) -> bool:
-        seen = bytes(buffer[start : start + self.lengths[-1]]).lower()
-        return any(seen[:length] in self.patterns for length in self.lengths)
-
-
-def _words_of(patterns: list[bytes], length: int) -> np.ndarray:
-    """For strings of one length, each word of four bytes that may lie aligned: its bytes << 8 | where it starts."""
-    letters = np.frombuffer(b"".join(patterns), np.uint8).reshape(len(patterns), length)
-    pairs = []
-    for phase in range(4):
-        at = np.full(len(patterns), phase)
-        if length >= phase + LONG:  # a word of one letter, such as `0000`, would be met in each flat area
-            alike = (letters[:, phase : phase + 4, None] == letters[:, None, phase : phase + 4]).sum(axis=(1, 2))
-            at += 4 * (alike >= _ALIKE)
-        four = np.take_along_axis(letters, at[:, None] + np.arange(4), axis=1)
-        words = np.ascontiguousarray(four).view("<u4")[:, 0] | np.uint32(_CASE)
-        pairs.append(words.astype(np.uint64) << np.uint64(8) | at.astype(np.uint64))
-    return np.concatenate(pairs)
 
 
 def _forms(value: bytes) -> set[bytes]:

@@ -238,6 +238,8 @@ def _walk(data: bytes, position: int, order: str, explicit: bool) -> Iterator[tu
             yield tag, vr, start, size, 0
             return
         stop = size if length == _UNDEFINED else start + length
+        if ends and stop > ends[-1][0] < size:
+            stop = ends[-1][0]
         if vr == b"SQ" or length == _UNDEFINED or (vr in (b"", b"UN") and data[start : start + 4] == item):
             ends.append((stop, explicit))
             explicit = explicit and vr != b"UN"  # a sequence in UN is in implicit VR (PS3.5 6.2.2, note 2)

@@ -7,7 +7,6 @@ and is to be discarded.
 from __future__ import annotations
 
 import logging
-import math
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -190,7 +189,8 @@ def _layout(header: Header) -> Layout:
         raise BadInput(Reason.NOT_REWRITABLE)
     stated = dataset.number(_FRAMES, 0 if _FRAMES in dataset else 1)
     frames = max(1, stated)
-    bits = math.prod(dataset.number(tag, 0) for tag in (_ROWS, _COLUMNS, _BITS)) * frames
+    pixels, allocated = dataset.number(_ROWS, 0) * dataset.number(_COLUMNS, 0), dataset.number(_BITS, 0)
+    bits = pixels * allocated * frames
     samples = 2 if "YBR_FULL_422" in dataset.texts(_PHOTOMETRIC) else dataset.number(_SAMPLES, 1)
     return Layout(
         transfer_syntax=syntax,
@@ -198,6 +198,7 @@ def _layout(header: Header) -> Layout:
         little_endian=little,
         frames=frames,
         native_bytes=((bits * samples + 7) // 8 or None) if stated > 0 else None,
+        plane=((pixels * min(allocated, 8) + 7) // 8 or None),
         offset_table=_OFFSETS in dataset,
     )
 

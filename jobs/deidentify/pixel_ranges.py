@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import BinaryIO, cast
 
 from jobs.deidentify.identifiers import pixel_data_start
-from jobs.deidentify.rescan import Range
+from jobs.deidentify.tokens import Range
 from jobs.dicom.deflate import inflated
 
 

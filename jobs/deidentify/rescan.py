@@ -26,10 +26,8 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
-SHORTEST = 4
-"""Tokens of fewer characters are not searched."""
-LONG = 8
-"""Patterns of this many characters are searched everywhere, and inside longer words too."""
+from jobs.deidentify.tokens import LONG, SHORTEST, Range
+
 _BLOCK = 1 << 20
 _SEPARATORS = ("", " ", "-", "_", ".", "/", "^", "\\")
 _DIGRAPHS = (("ä", "ae"), ("ö", "oe"), ("ü", "ue"), ("å", "aa"), ("ß", "ss"), ("ø", "oe"), ("æ", "ae"))
@@ -43,13 +41,6 @@ class Hit(NamedTuple):
     offset: int
     kind: str
     """`whole`, `part` (of a name), or `normalised` (other separators, another order of a date)."""
-
-
-class Range(NamedTuple):
-    """Bytes of a file, half open."""
-
-    start: int
-    stop: int
 
 
 class _Pattern(NamedTuple):

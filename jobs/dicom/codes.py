@@ -14,8 +14,6 @@ from functools import cache
 from importlib import resources
 from typing import NamedTuple
 
-from stdnum import luhn, verhoeff
-
 from jobs.dicom.dictionary import uids
 
 CODE_MEANINGS = resources.files("jobs.dicom").joinpath("code_meanings.tsv")
@@ -81,10 +79,14 @@ def public_meaning(value: str, scheme: str) -> str | None:
     known = _meanings(scheme).get(value)
     if known is not None:
         return known
-    if scheme == "SCT" and _SNOMED.fullmatch(value) and value[-3:-1] in ("00", "10") and verhoeff.is_valid(value):
-        return value
-    if scheme == "LN" and _LOINC.fullmatch(value) and luhn.is_valid(value.replace("-", "")):
-        return value
+    if scheme == "SCT" and _SNOMED.fullmatch(value) and value[-3:-1] in ("00", "10"):
+        from stdnum import verhoeff  # late: few files have codes that the dictionary does not know
+
+        return value if verhoeff.is_valid(value) else None
+    if scheme == "LN" and _LOINC.fullmatch(value):
+        from stdnum import luhn
+
+        return value if luhn.is_valid(value.replace("-", "")) else None
     return None
 
 

@@ -15,6 +15,7 @@ from typing import BinaryIO, NamedTuple
 
 from jobs.dicom.codestream import DamagedStream, clean_codestream, is_codestream
 from jobs.dicom.dictionary import RLE
+from jobs.dicom.rle import clean_rle
 
 PIXEL_DATA, FLOAT_PIXELS, DOUBLE_PIXELS = 0x7FE00010, 0x7FE00008, 0x7FE00009
 _ITEM, _DELIMITER = 0xFFFEE000, 0xFFFEE0DD
@@ -47,6 +48,8 @@ class Layout:
     frames: int
     native_bytes: int | None
     """Length of uncompressed pixel data as rows, columns and bits give it; None where they are not stated."""
+    plane: int | None
+    """Bytes of a frame for each byte of each sample, one bit a pixel packed; None where size or bits are not stated."""
     offset_table: bool
     """Whether the header has an extended offset table, (7FE0,0001) and (7FE0,0002)."""
 
@@ -153,8 +156,7 @@ def _write_frames(
     first = target.tell()
     for frame in frames:
         data = b"".join(_read(source, fragment) for fragment in frame)
-        if layout.transfer_syntax != RLE:
-            data = clean_codestream(data)
+        data = clean_rle(data, layout.plane) if layout.transfer_syntax == RLE else clean_codestream(data)
         offsets.append(target.tell() - first)
         lengths.append(len(data))
         target.write(_item(layout, len(data) + len(data) % 2) + data + b"\0" * (len(data) % 2))

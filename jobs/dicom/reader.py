@@ -1,8 +1,9 @@
 """Read the header of a DICOM file (PS3.10 section 7, PS3.5 chapter 7): all elements before the pixel data.
 
 Sequences may be nested without end: they are followed by a stack of our own, not by the call stack. What contradicts
-itself is read as far as it makes sense: a length that reaches behind the end of the file ends there, items without a
-delimiter end with what holds them, and an element without a value representation takes the dictionary's.
+itself is read as far as it makes sense: a length that reaches behind the end of the file, or of the item that the
+element is in, ends there, items without a delimiter end with what holds them, and an element without a value
+representation takes the dictionary's.
 """
 
 from __future__ import annotations
@@ -165,15 +166,21 @@ def _read(
         elif endless or vr == "SQ" or (vr in ("", "UN") and data[start : start + 4] == item_start):
             items = list[Dataset]()
             dataset[tag] = Element(tag, vr, items=items, endless=endless)
-            holders.append(_Open(None, dataset, items, top.end if endless else start + length, nested, endless))
+            end = top.end if endless else _within(top, start + length, size)
+            holders.append(_Open(None, dataset, items, end, nested, endless))
             position = start
         else:
-            position = start + length
+            position = _within(top, start + length, size)
             if position > len(data):
                 data = source.need(position)
                 truncated |= position > size
             dataset[tag] = Element(tag, vr, data[start:position])
     return root, min(position, size), truncated
+
+
+def _within(top: _Open, end: int, size: int) -> int:
+    """Where a value ends: a length that reaches behind what holds it, but not behind the file, ends there."""
+    return top.end if end > top.end and top.end < size else end
 
 
 def _delimit(holders: list[_Open], tag: int, length: int, position: int) -> None:
@@ -183,7 +190,7 @@ def _delimit(holders: list[_Open], tag: int, length: int, position: int) -> None
         item = Dataset(top.owner)
         top.items.append(item)
         endless = length == _UNDEFINED
-        end = top.end if endless else position + length
+        end = top.end if endless else min(position + length, top.end)
         holders.append(_Open(item, item, [], end, top.explicit, endless))
     elif (tag == _ITEM_END and top.dataset is not None and len(holders) > 1) or (
         tag == _SEQUENCE_END and top.dataset is None

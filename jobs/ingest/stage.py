@@ -21,6 +21,7 @@ from jobs.ingest.landing import LANDED_SCHEMA, Landed, landed_files, manifest_pr
 from jobs.lake import Lake, Work, contract
 from jobs.settings import Settings, Source
 from jobs.store import Store
+from schemas.reasons import Reason
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -133,8 +134,12 @@ def read_file(store: Store, settings: Settings, landed: Landed, version: int) ->
 
 
 def keep(store: Store, uri: str, objects: str) -> Kept:
-    """Copy the bytes at a URI to `objects/<sha256>`, in one pass and without holding them in memory."""
-    digest = hashlib.sha256()
+    """Copy the bytes at a URI to `objects/<sha256>`, without holding them in memory.
+
+    Raises:
+        BadInput: CHANGED, where they were replaced between the look and the copy.
+    """
+    digest, copied = hashlib.sha256(), hashlib.sha256()
     with store.open(uri) as stream:
         while chunk := stream.read(CHUNK):
             digest.update(chunk)
@@ -142,7 +147,10 @@ def keep(store: Store, uri: str, objects: str) -> Kept:
     if not store.exists(target):
         with store.open(uri) as stream, store.writing(target) as copy:
             while chunk := stream.read(CHUNK):
+                copied.update(chunk)
                 copy.write(chunk)
+            if copied.digest() != digest.digest():
+                raise BadInput(Reason.CHANGED)
     return Kept(target, digest.hexdigest())
 
 

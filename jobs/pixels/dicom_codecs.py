@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import imagecodecs
@@ -16,6 +17,7 @@ from pydicom.dataset import Dataset
 from jobs.errors import BadInput
 from jobs.pixels import jpeg
 from jobs.pixels.rgb import from_ycbcr, to_rgb
+from jobs.pixels.stated import check_size
 from schemas.reasons import Reason
 
 _CODECS = {
@@ -47,6 +49,10 @@ _JPEG_COLOURS: dict[str, jpeg.Colour] = {
     "MONOCHROME1": "GRAY",
     "MONOCHROME2": "GRAY",
 }
+_END = b"\xff\xd9"
+_RLE_HEADER = struct.Struct("<16I")
+_PADDING = 64
+"""Pixels by which a JPEG may be larger than its frame."""
 _J2K_COLOURS = _GREY | {"RGB", "YBR_ICT", "YBR_RCT", "YBR_FULL"}
 _COLOURS = {
     "none": _GREY | {"RGB", "YBR_FULL"},
@@ -59,13 +65,28 @@ _COLOURS = {
     # JPEG XL undoes its own colour transform, and that of a JPEG that it repacks.
     "jpeg-xl": _GREY | {"RGB", "XYB", "YBR_FULL", "YBR_FULL_422"},
 }
+
+
+def _jpeg_lossless(data: bytes) -> NDArray[Any]:
+    """By libjpeg-turbo, which broken streams do not bring down; colours stay as they are."""
+    space = None if jpeg.header(data, any_bits=True).components == 1 else "RGB"
+    return np.asarray(imagecodecs.jpeg8_decode(data, colorspace=space, outcolorspace=space))
+
+
+def _jpeg_ls(data: bytes) -> NDArray[Any]:
+    """By CharLS, which takes seconds to see that a stream without its end marker is cut off."""
+    whole = data if data.rstrip(b"\0").endswith(_END) else data + _END
+    return np.asarray(imagecodecs.jpegls_decode(whole))
+
+
 _DECODERS: dict[str, Callable[[bytes], NDArray[Any]]] = {
-    "jpeg-lossless": imagecodecs.ljpeg_decode,
-    "jpeg-ls": imagecodecs.jpegls_decode,
+    "jpeg-lossless": _jpeg_lossless,
+    "jpeg-ls": _jpeg_ls,
     # It also undoes the multiple component transform, which is a part of the codestream.
     "jpeg2000": imagecodecs.jpeg2k_decode,
     "htj2k": imagecodecs.jpeg2k_decode,
-    "jpeg-xl": imagecodecs.jpegxl_decode,
+    # Of an animation, the first picture: the others could be without number.
+    "jpeg-xl": partial(imagecodecs.jpegxl_decode, index=0),
 }
 
 
@@ -92,7 +113,9 @@ class FrameDecoder:
     def __call__(self, data: bytes) -> NDArray[np.uint8]:
         """RGB (rows, columns, 3) of one frame; raises BadInput UNREADABLE, TRUNCATED or TOO_LARGE."""
         if self.codec == "jpeg":
-            pixels = jpeg.decode(data, _JPEG_COLOURS[self.photometric], evidence_first=True)
+            # Some scanners' JPEGs are those of whole blocks.
+            most = (self.columns + _PADDING, self.rows + _PADDING)
+            pixels = jpeg.decode(data, _JPEG_COLOURS[self.photometric], evidence_first=True, most=most)
             return 255 - pixels if self.photometric == "MONOCHROME1" else pixels
         samples = self._native(data) if self.codec == "none" else self._decoded(data)
         pixels = to_rgb(samples, bits=self.bits_stored, white_is_zero=self.photometric == "MONOCHROME1")
@@ -119,10 +142,9 @@ class FrameDecoder:
         try:
             if self.codec == "rle":
                 return self._rle(data)
-            if _stated_size(self.codec, data) not in (None, (self.columns, self.rows)):
-                raise BadInput(Reason.UNREADABLE)
+            check_size(data, self.columns, self.rows)
             samples = np.asarray(_DECODERS[self.codec](data))
-        except (RuntimeError, ValueError, MemoryError):
+        except (RuntimeError, ValueError, MemoryError, TypeError):
             raise BadInput(Reason.UNREADABLE) from None
         shape = samples.shape if samples.ndim == 3 else (*samples.shape, 1)
         if shape == (self.samples, self.rows, self.columns) != (self.rows, self.columns, self.samples):
@@ -134,8 +156,19 @@ class FrameDecoder:
     def _rle(self, data: bytes) -> NDArray[Any]:
         """Segments hold one byte of one sample each, most significant first (PS3.5 annex G)."""
         kind = np.dtype("<u2" if self.bits_allocated == 16 else "u1")
+        _check_segments(data, self.samples * kind.itemsize)
         samples = np.frombuffer(imagecodecs.dicomrle_decode(data, kind), kind)
         return np.moveaxis(samples.reshape(self.samples, self.rows, self.columns), 0, 2)
+
+
+def _check_segments(data: bytes, count: int) -> None:
+    """Raise UNREADABLE unless the segments of RLE lie in the data, one behind the other."""
+    if len(data) < _RLE_HEADER.size:
+        raise BadInput(Reason.UNREADABLE)
+    stated, *starts = _RLE_HEADER.unpack_from(data)
+    places = [*starts[:count], len(data)]
+    if stated != count or places[0] < _RLE_HEADER.size or places != sorted(set(places)):
+        raise BadInput(Reason.UNREADABLE)
 
 
 def frame_decoder(dataset: Dataset) -> FrameDecoder:
@@ -167,18 +200,6 @@ def frame_decoder(dataset: Dataset) -> FrameDecoder:
     if not known:
         raise BadInput(Reason.UNREADABLE)
     return decoder
-
-
-def _stated_size(codec: str, data: bytes) -> tuple[int, int] | None:
-    """Width and height that a stream states in its header, which must not be larger than its frame; None: unknown."""
-    if codec in ("jpeg-ls", "jpeg-lossless"):
-        found = jpeg.header(data, any_bits=True)
-        return found.width, found.height
-    place = data.find(b"\xff\x4f\xff\x51")
-    if codec in ("jpeg2000", "htj2k") and place >= 0 and len(data) >= place + 24:
-        right, bottom, left, top = struct.unpack_from(">4I", data, place + 8)
-        return right - left, bottom - top
-    return None
 
 
 def _has_component_transform(data: bytes) -> bool:

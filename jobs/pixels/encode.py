@@ -1,39 +1,53 @@
 """Crops to bytes: PNG and JPEG XL without loss, JPEG with little.
 
-PNG was chosen among what every reader opens, on 250x250 windows of blood smears, one core: imagecodecs' libpng at
-level 1 with the Up filter and Huffman coding only writes 990 images/s of 68 kB; with run lengths 850/s of
-61 kB; with its default filters 306/s of 69 kB. libspng at level 1: 266/s of 69 kB. Pillow: 242/s of 69 kB.
+PNG was chosen among what every reader opens, by measurement on 250x250 windows of blood smears, one core: ISA-L's
+deflate at level 1 over rows filtered by Up writes 2,000 images/s of 78 kB. libdeflate at level 1: 1,120/s of 75 kB;
+libpng at level 1, Up, Huffman coding only: 710/s of 80 kB; with its default filters a third of that; libspng and
+Pillow less. fpng writes 3,900/s of 86 kB, but has no build for Linux. JPEG XL: 1,670/s of 57 kB.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.metadata import version
+from struct import pack
 
 import imagecodecs
 import numpy as np
 import simplejpeg
+from isal import isal_zlib
 from numpy.typing import NDArray
 
 from jobs.errors import BadInput
 from schemas.reasons import Reason
 
 _LEVEL = 1
-_STRATEGY = int(imagecodecs.PNG.STRATEGY.HUFFMAN_ONLY)
-_FILTER = int(imagecodecs.PNG.FILTER.UP)
 _QUALITY = 95
+_UP = 2
+"""PNG's filter type of a row that is written as its difference from the row above (PNG, 9.2)."""
+_COLOR_TYPE = {1: 0, 3: 2}
+"""Channels to PNG's colour type (PNG, table 11.1)."""
 _PNG, _JPEG = b"\x89PNG", b"\xff\xd8"
 
-ENCODER_VERSION = (
-    f"imagecodecs {imagecodecs.__version__}, {imagecodecs.png_version()}, level {_LEVEL}, filter up, Huffman only"
-)
-"""Library, version and settings: the same name means the same bytes for the same pixels."""
+ENCODER_VERSION = f"isal {version('isal')}, level {_LEVEL}, filter up"
+"""Library, version and settings: on one kind of processor the same name means the same bytes for the same pixels."""
 
 
 def encode_png(pixels: NDArray[np.uint8]) -> bytes:
     """PNG of pixels (height, width, 3) in RGB, or (height, width) in grey; the same bytes every time."""
-    whole = np.ascontiguousarray(pixels)
-    return bytes(imagecodecs.png_encode(whole, level=_LEVEL, strategy=_STRATEGY, filter=_FILTER))
+    height, width = pixels.shape[:2]
+    flat = np.ascontiguousarray(pixels).reshape(height, -1)
+    rows = np.empty((height, 1 + flat.shape[1]), dtype=np.uint8)
+    rows[:, 0] = _UP
+    rows[0, 1:] = flat[0]
+    np.subtract(flat[1:], flat[:-1], out=rows[1:, 1:])
+    header = pack(">IIBBBBB", width, height, 8, _COLOR_TYPE[flat.shape[1] // width], 0, 0, 0)
+    data = isal_zlib.compress(rows, level=_LEVEL)
+    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", data) + _chunk(b"IEND", b"")
+
+
+def _chunk(name: bytes, data: bytes) -> bytes:
+    return pack(">I", len(data)) + name + data + pack(">I", isal_zlib.crc32(data, isal_zlib.crc32(name)))
 
 
 def encode_jxl(pixels: NDArray[np.uint8]) -> bytes:

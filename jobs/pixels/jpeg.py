@@ -85,7 +85,9 @@ def _frame(data: bytes, place: int, jfif: bool, adobe: int | None, any_bits: boo
     return Header(width, height, 3, bits, evidence)
 
 
-def decode(data: bytes, colour: Colour, *, evidence_first: bool) -> NDArray[np.uint8]:
+def decode(
+    data: bytes, colour: Colour, *, evidence_first: bool, most: tuple[int, int] | None = None
+) -> NDArray[np.uint8]:
     """RGB (height, width, 3) of one JPEG.
 
     Args:
@@ -94,11 +96,14 @@ def decode(data: bytes, colour: Colour, *, evidence_first: bool) -> NDArray[np.u
         evidence_first: whether APP14, JFIF and component ids overrule `colour`. In TIFF the tag decides
             (Technical Note 2). DICOM demands that both agree (PS3.5 8.2.1); where they do not, the markers
             are right, for the encoder itself wrote them.
+        most: width and height that it may have; None: any of at most `PIXELS_MOST`.
 
     Raises:
         BadInput: UNREADABLE for a broken stream or another kind of JPEG; TOO_LARGE.
     """
     found = header(data)
+    if most is not None and (found.width > most[0] or found.height > most[1]):
+        raise BadInput(Reason.TOO_LARGE)
     if colour == "GRAY" and found.components != 1:
         raise BadInput(Reason.UNREADABLE)
     space = (evidence_first and found.evidence) or colour

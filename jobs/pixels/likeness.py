@@ -10,9 +10,11 @@ picture differs from itself turned or flipped, wherever that fits best.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from jobs.pixels import register
 from jobs.pixels.register import DIHEDRALS, SIDE, Floats
@@ -22,15 +24,17 @@ CONFIRMED, CONFIRMED_SMALL, SMALL = 0.65, 0.82, 200
 
 See docs/decisions/one-cell-or-two.md.
 """
-_COARSE_LEAST, _TRIED, _BEHIND = 0.65, 2, 0.1
-"""A turn is tried when its correlation is this high, and this little behind the best, and at most so many."""
-_BAND_LEAST, _TEXTURE_LEAST = (0.3, 0.5), 0.6
-"""Agreement in texture, half way, that is worth further steps; and that may be enough in the end."""
+_TRIED, _TEXTURE_LEAST = 2, 0.6
+"""So many turns are tried; and agreement in texture that may be enough in the end."""
 _SELF_LEAST = 0.3
 """However little a picture fits itself, this much agreement proves nothing."""
+_ELSEWHERE_MOST, _WINDOW, _DISAGREES = 0.065, 11, 0.5
+"""So much of the texture may lie where the two disagree, in windows of so many pixels that correlate by less."""
 _SCALE_MOST, _SKEW_MOST = 1.25, 0.12
 _SHARED_LEAST = 0.15
 """Of the square that both pictures know; less is no evidence."""
+_BAND = (1.0, 4.0)
+"""Standard deviations of the band of texture, in pixels of the square."""
 _CHUNK = 128
 
 
@@ -59,6 +63,26 @@ class Match:
 
 
 @dataclass(frozen=True)
+class _Gates:
+    """What a turn must reach to be looked at further, each on the half-size pictures."""
+
+    coarse: float
+    """Correlation at the best shift."""
+    behind: float
+    """How far that may lie behind the best turn's."""
+    start: float
+    """Agreement in texture before any step."""
+    stepped: tuple[float, ...]
+    """The same after every four steps."""
+
+
+_OF_TWO = _Gates(0.72, 0.1, 0.35, (0.6,))
+"""Copies and retakes have 0.83, 0.5 and 0.79 at least; most look-alikes fall here, which is where the time goes."""
+_OF_ITSELF = _Gates(0.3, 0.2, -1.0, (0.3, 0.5))
+"""Wider, since an agreement that is missed here would make every pair look surer."""
+
+
+@dataclass(frozen=True)
 class _Fits:
     """The best registration of each pair."""
 
@@ -76,7 +100,7 @@ class _Views:
     b: Floats
     known_b: Floats
 
-    def at(self, which: NDArray[np.int64]) -> _Views:
+    def at(self, which: NDArray[Any]) -> _Views:
         """Some of the pairs."""
         return _Views(self.a[which], self.known_a[which], self.b[which], self.known_b[which])
 
@@ -90,15 +114,36 @@ class _Views:
 
     def texture(self, maps: Floats, fine: float, coarse: float) -> Floats:
         """Correlation of the band-passed pictures over what both know; -1 where that is too little."""
+        first, second, both = self._bands(maps, fine, coarse)
+        texture = register.weighted_ncc(first, second, both.astype(np.float32))
+        return np.where(both.mean(axis=(1, 2)) >= _SHARED_LEAST, texture, -1).astype(np.float32)
+
+    def elsewhere(self, maps: Floats, fine: float, coarse: float) -> Floats:
+        """Share of the texture that lies where the pictures disagree: a neighbour that only one of them shows."""
+        *bands, both = self._bands(maps, fine, coarse)
+        first, second = (one * both for one in bands)
+        first, second = (
+            one / np.sqrt(np.maximum((one**2).sum(axis=(1, 2), keepdims=True), 1e-6)) for one in (first, second)
+        )
+        agreed, power = (
+            ndimage.uniform_filter(one, (0, _WINDOW, _WINDOW), mode="constant")
+            for one in (first * second, (first**2 + second**2) / 2)
+        )
+        apart = np.where(agreed < (1 - _DISAGREES) * power, power, 0).sum(axis=(1, 2))
+        return np.asarray(apart / np.maximum(power.sum(axis=(1, 2)), 1e-6), dtype=np.float32)
+
+    def _bands(self, maps: Floats, fine: float, coarse: float) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+        """Both pictures band-passed, b as it lies on a, and what both know."""
         bands = [
             register.band(one, (known > 0.99).astype(np.float32), fine, coarse)
             for one, known in ((self.a, self.known_a), (self.b, self.known_b))
         ]
         side = self.a.shape[-1]
         seen, inside = register.warp(bands[1], maps, side)
-        both = (self.known_a > 0.99) & inside & (register.warp(self.known_b, maps, side)[0] > 0.99)
-        texture = register.weighted_ncc(bands[0], seen, both.astype(np.float32))
-        return np.where(both.mean(axis=(1, 2)) >= _SHARED_LEAST, texture, -1).astype(np.float32)
+        both = (self.known_a > 0.99) & inside
+        if not self.known_b.all():
+            both &= register.warp(self.known_b, maps, side)[0] > 0.99
+        return bands[0], seen, np.asarray(both)
 
 
 class Likeness:
@@ -124,9 +169,12 @@ class Likeness:
         return found
 
     def _some(self, pairs: NDArray[np.int64]) -> list[Match | None]:
-        fits = self._register(pairs, range(DIHEDRALS))
+        fits = self._register(pairs, range(DIHEDRALS), _OF_TWO)
         found: list[Match | None] = [None] * len(pairs)
         likely = np.nonzero(fits.texture >= _TEXTURE_LEAST)[0]
+        if len(likely):
+            views = self._views(pairs[likely], fits.which[likely])
+            likely = likely[views.elsewhere(fits.maps[likely], *_BAND) <= _ELSEWHERE_MOST]
         self._know_own(np.unique(pairs[likely]))
         for n in likely:
             a, b = (int(one) for one in pairs[n])
@@ -143,10 +191,10 @@ class Likeness:
         new = np.array([n for n in numbers if int(n) not in self._own], dtype=np.int64)
         if not len(new):
             return
-        fits = self._register(np.stack([new, new], axis=1), range(1, DIHEDRALS))
+        fits = self._register(np.stack([new, new], axis=1), range(1, DIHEDRALS), _OF_ITSELF)
         self._own.update(zip(new.tolist(), fits.texture.tolist(), strict=True))
 
-    def _register(self, pairs: NDArray[np.int64], turns: range) -> _Fits:
+    def _register(self, pairs: NDArray[np.int64], turns: range, gates: _Gates) -> _Fits:
         """The best fit of each pair among some turns and flips of b; texture -1 where nothing fits."""
         n = len(pairs)
         best = _Fits(np.full(n, -1, dtype=np.float32), np.zeros(n, dtype=np.int64), np.zeros((n, 2, 3), np.float32))
@@ -154,19 +202,19 @@ class Likeness:
         order = np.argsort(-scores, axis=0, kind="stable")
         for rank in range(min(_TRIED, len(turns))):
             score = np.take_along_axis(scores, order[rank : rank + 1], axis=0)[0]
-            tried = np.nonzero((score >= _COARSE_LEAST) & (score >= scores.max(axis=0) - _BEHIND))[0]
+            tried = np.nonzero((score >= gates.coarse) & (score >= scores.max(axis=0) - gates.behind))[0]
             for first in range(0, len(tried), _CHUNK):
                 some = tried[first : first + _CHUNK]
                 which = np.asarray(turns)[order[rank, some]]
-                self._fine(pairs[some], which, maps[order[rank, some], some], some, best)
+                self._fine(pairs[some], which, maps[order[rank, some], some], gates, some, best)
         return best
 
     def _coarse(self, pairs: NDArray[np.int64], turns: range) -> tuple[Floats, Floats]:
         """Correlations (turns, n) and maps (turns, n, 2, 3) of b, turned, on a."""
         first, at_first = np.unique(pairs[:, 0], return_inverse=True)
         second, at_second = np.unique(pairs[:, 1], return_inverse=True)
-        of_a = register.spectra(self._squares[first])
-        shown = self._squares[second]
+        of_a = register.spectra(register.coarse(self._squares[first]))
+        shown = register.coarse(self._squares[second])
         scores = np.zeros((len(turns), len(pairs)), dtype=np.float32)
         maps = np.zeros((len(turns), len(pairs), 2, 3), dtype=np.float32)
         for n, which in enumerate(turns):
@@ -175,28 +223,38 @@ class Likeness:
         return scores, maps
 
     def _fine(
-        self, pairs: NDArray[np.int64], which: NDArray[np.int64], maps: Floats, at: NDArray[np.int64], best: _Fits
+        self,
+        pairs: NDArray[np.int64],
+        which: NDArray[np.int64],
+        maps: Floats,
+        gates: _Gates,
+        at: NDArray[np.int64],
+        best: _Fits,
     ) -> None:
         """Refine each pair from a coarse map; write into `best` at `at` what is better there."""
-        a, known_a = register.as_floats(self._squares[pairs[:, 0]])
-        turned = np.stack([register.dihedral(self._squares[b], d) for b, d in zip(pairs[:, 1], which, strict=True)])
-        b, known_b = register.as_floats(turned)
-        small = _Views(*(register.half(one) for one in (a, known_a, b, known_b)))
-        soft = small.smoothed(1)
-        keep = np.arange(len(pairs))
-        for least in _BAND_LEAST:
-            maps = soft.at(keep).refine(maps)
-            going = small.at(keep).texture(maps, 0.5, 2) >= least
-            going &= self._plausible(pairs[keep], maps, 1.5)
-            keep, maps = keep[going], maps[going]
+        whole = self._views(pairs, which)
+        small = _Views(*(register.half(one) for one in (whole.a, whole.known_a, whole.b, whole.known_b)))
+        keep = np.nonzero(small.texture(maps, 0.5, 2) >= gates.start)[0]
+        small, maps = small.at(keep), maps[keep]
+        for least in gates.stepped:
             if not len(keep):
                 return
-        whole = _Views(a, known_a, b, known_b).at(keep)
+            maps = small.smoothed(1).refine(maps)
+            going = (small.texture(maps, 0.5, 2) >= least) & self._plausible(pairs[keep], maps, 1.5)
+            small, keep, maps = small.at(going), keep[going], maps[going]
+        if not len(keep):
+            return
+        whole = whole.at(keep)
         maps = whole.smoothed(0.7).refine(maps)
-        texture = np.where(self._plausible(pairs[keep], maps, 1), whole.texture(maps, 1, 4), -1)
+        texture = np.where(self._plausible(pairs[keep], maps, 1), whole.texture(maps, *_BAND), -1)
         better = texture > best.texture[at[keep]]
         place = at[keep][better]
         best.texture[place], best.which[place], best.maps[place] = texture[better], which[keep][better], maps[better]
+
+    def _views(self, pairs: NDArray[np.int64], which: NDArray[np.int64]) -> _Views:
+        """Both pictures of each pair, the second turned."""
+        turned = [register.dihedral(self._squares[b], d) for b, d in zip(pairs[:, 1], which, strict=True)]
+        return _Views(*register.as_floats(self._squares[pairs[:, 0]]), *register.as_floats(np.stack(turned)))
 
     def _plausible(self, pairs: NDArray[np.int64], maps: Floats, slack: float) -> NDArray[np.bool_]:
         """Whether maps neither scale, skew nor shift more than a copy of the same view may be."""

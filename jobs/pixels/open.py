@@ -51,7 +51,9 @@ def open_slide(
     place = Path(path)
     with ExitStack() as stack:
         if place.suffix.lower() == _MIRAX and place.is_file():
-            yield _by_openslide(place, Reason.UNKNOWN_FORMAT)
+            with _unreadable():
+                reader = _by_openslide(place, Reason.UNKNOWN_FORMAT)
+            yield reader
             return
         paths = series_files(place) if place.is_dir() else [place]
         try:

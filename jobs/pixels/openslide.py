@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobs.errors import BadInput
-from jobs.pixels.reader import Level, Mpp, ScanInfo, Tile, grid_tile, plausible_mpp, tile_count
+from jobs.pixels.reader import TILES_MOST, Level, Mpp, ScanInfo, Tile, grid_tile, plausible_mpp, tile_count
 from schemas.reasons import Reason
 
 OWN = frozenset({"aperio", "dicom", "generic-tiff"})
@@ -42,7 +42,7 @@ class OpenSlideReader:
             keep: a temporary file that shall live as long as the reader.
 
         Raises:
-            BadInput: UNKNOWN_FORMAT or UNREADABLE.
+            BadInput: UNKNOWN_FORMAT, UNREADABLE or TOO_LARGE.
         """
         import openslide
 
@@ -61,6 +61,8 @@ class OpenSlideReader:
         )
         if not self.levels or min(self.levels[0].width, self.levels[0].height) < 1:
             raise BadInput(Reason.UNREADABLE)
+        if max(map(tile_count, self.levels)) > TILES_MOST:
+            raise BadInput(Reason.TOO_LARGE)
         self.size = (self.levels[0].width, self.levels[0].height)
         self.mpp, self.mpp_missing = _mpp(facts)
         self.info = _info(facts)
@@ -77,9 +79,9 @@ class OpenSlideReader:
         """Pixels of a tile; what the scanner left out takes the background."""
         import openslide
 
-        scale = self._slide.level_downsamples[tile.level]
-        corner = (round(tile.x * scale), round(tile.y * scale))
         try:
+            scale = self._slide.level_downsamples[tile.level]
+            corner = (round(tile.x * scale), round(tile.y * scale))
             region = self._slide.read_region(corner, tile.level, (tile.width, tile.height))
         except openslide.OpenSlideError:
             raise BadInput(Reason.UNREADABLE) from None

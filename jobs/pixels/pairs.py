@@ -27,7 +27,7 @@ _NEIGHBOURS = range(10, 101)
 """How many neighbours are looked at: as many as that number of pairs allows, within these bounds."""
 _FAR = 2.0 * spectrum.DIMENSIONS
 """Neighbours after the first ten count up to this squared distance; a change alone makes half of it."""
-_SHIFT_SHARE, _SHIFT_PIXELS = 0.08, 12.0
+_SHIFT_SHARE, _SHIFT_PIXELS = 0.08, 13.0
 """How far the centre of a near duplicate lies off at most; farther, and another cell is in the middle."""
 _FIELD_SHIFT_SHARE = 0.15
 _OVERLAP_LEAST = 0.1

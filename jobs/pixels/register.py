@@ -19,6 +19,8 @@ SIDE = 64
 """Side of the squares on which pictures are compared, in pixels."""
 COARSE = 32
 DIHEDRALS = 8
+_COARSE_BAND = (0.7, 2.5)
+"""Standard deviations of the band-pass, in coarse pixels."""
 _REACH = 5
 """Shifts up to this are looked for, in coarse pixels: a sixth of a side."""
 _STEP_MOST = 0.15
@@ -57,25 +59,33 @@ def smoothed(squares: Floats, sigma: float) -> Floats:
 def band(luma: Floats, known: Floats, fine: float, coarse: float) -> Floats:
     """Difference of two Gaussian means over the known pixels; 0 elsewhere."""
 
+    # Most pictures are known everywhere: then one weight serves all.
+    weights = known[:1] if known.all() else known
+
     def mean(sigma: float) -> Floats:
         over = (0, sigma, sigma)
-        total = ndimage.gaussian_filter(luma * known, over, mode="constant", truncate=3)
-        weight = ndimage.gaussian_filter(known, over, mode="constant", truncate=3)
+        total = ndimage.gaussian_filter(luma * weights, over, mode="constant", truncate=3)
+        weight = ndimage.gaussian_filter(weights, over, mode="constant", truncate=3)
         return np.asarray(total / np.maximum(weight, 1e-3), dtype=np.float32)
 
     return np.asarray((mean(fine) - mean(coarse)) * (known > 0.5), dtype=np.float32)
 
 
-def spectra(squares: NDArray[np.uint8]) -> NDArray[np.complex64]:
-    """Fourier transforms (n, 32, 17) of squares (n, 64, 64), halved, windowed and of unit power."""
+def coarse(squares: NDArray[np.uint8]) -> Floats:
+    """Squares (n, 64, 64) halved, band-passed, windowed and of unit power: (n, 32, 32).
+
+    In this band, distinct cells of one kind agree by 0.5 and copies by 0.84 or more; in plain luma both by 0.8.
+    """
     luma, known = as_floats(squares)
     edge = np.hanning(COARSE + 2)[1:-1].astype(np.float32)
-    weights = half(known) * (edge[:, None] * edge[None, :])
-    total = np.maximum(weights.sum(axis=(1, 2), keepdims=True), 1e-6)
-    small = half(luma)
-    centred = (small - (small * weights).sum(axis=(1, 2), keepdims=True) / total) * weights
-    power = np.sqrt((centred**2).sum(axis=(1, 2), keepdims=True))
-    return np.asarray(fft.rfft2(centred / np.maximum(power, 1e-3)), dtype=np.complex64)
+    found = band(half(luma), (half(known) > 0.99).astype(np.float32), *_COARSE_BAND) * (edge[:, None] * edge[None, :])
+    power = np.sqrt((found**2).sum(axis=(1, 2), keepdims=True))
+    return np.asarray(found / np.maximum(power, 1e-3), dtype=np.float32)
+
+
+def spectra(squares: Floats) -> NDArray[np.complex64]:
+    """Fourier transforms (n, 32, 17) of coarse squares."""
+    return np.asarray(fft.rfft2(squares), dtype=np.complex64)
 
 
 def coarse_fits(a: NDArray[np.complex64], b: NDArray[np.complex64]) -> tuple[Floats, Floats]:
@@ -117,11 +127,14 @@ def refine(a: Floats, known_a: Floats, b: Floats, known_b: Floats, maps: Floats,
     n, side = len(a), a.shape[-1]
     x, y = np.broadcast_arrays(_axis(side)[None, :], _axis(side)[:, None])
     grid = np.stack([x, y, np.ones_like(x)]).reshape(3, -1)
-    maps = maps.copy()
+    maps, whole = maps.copy(), bool(known_b.all())
     target = a.reshape(n, -1)
     for _ in range(steps):
         seen, inside = warp(b, maps, side)
-        weights = (known_a * inside * (warp(known_b, maps, side)[0] > 0.5)).reshape(n, -1)
+        weights = known_a * inside
+        if not whole:
+            weights *= warp(known_b, maps, side)[0] > 0.5
+        weights = weights.reshape(n, -1)
         down, right = np.gradient(seen, 2 / side, axis=(1, 2))
         source, goal = _centred(seen.reshape(n, -1), weights), _centred(target, weights)
         gain = (source * goal).sum(axis=1) / np.maximum((goal * goal).sum(axis=1), 1e-6)

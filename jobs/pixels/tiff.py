@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
+import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,12 +14,27 @@ from jobs.pixels import jpeg, tiff_pages
 from jobs.pixels.reader import Level, ScanInfo, Tile, grid_tile, tile_count
 from jobs.pixels.rgb import to_rgb
 from jobs.pixels.source import length, read_at
+from jobs.pixels.stated import check_size
 from jobs.pixels.tiff_facts import aperio, magnification, mpp, tag, text
-from jobs.pixels.tiff_pages import JPEG, JPEG_COLOURS, PALETTE, WHITE_IS_ZERO, check_length, pages, pyramid
+from jobs.pixels.tiff_pages import (
+    JPEG,
+    JPEG_COLOURS,
+    JPEG_XL,
+    PALETTE,
+    PICTURES,
+    WHITE_IS_ZERO,
+    check_length,
+    pages,
+    pyramid,
+)
 from schemas.reasons import Reason
 
 _LOSSY = frozenset({6, JPEG, 33003, 33005, 33007, 34892, 50001})
 """Compressions (tag 259) that lose information; some of them can also be told not to."""
+
+
+_PADDING = 64
+"""Pixels by which a tile's own picture may be larger than the tile, as encoders fill up their last blocks."""
 
 
 class TiffReader:
@@ -73,8 +89,12 @@ class TiffReader:
             return np.full((tile.height, tile.width, 3), self.info.background, dtype=np.uint8)
         if page.compression == JPEG:
             data = read_at(self._file, page.dataoffsets[tile.index], count)
+            width, height = tiff_pages.tile_size(page)
             pixels = jpeg.decode(
-                jpeg.with_tables(data, page.jpegtables), JPEG_COLOURS[page.photometric], evidence_first=False
+                jpeg.with_tables(data, page.jpegtables),
+                JPEG_COLOURS[page.photometric],
+                evidence_first=False,
+                most=(width + _PADDING, height + _PADDING),
             )
         else:
             pixels = self._decode_other(page, tile.index, tile_count(self.levels[tile.level]))
@@ -100,7 +120,12 @@ class TiffReader:
     def _samples(self, page: Any, index: int) -> NDArray[Any]:
         """Samples (height, width, n) of one tile or plane."""
         data = read_at(self._file, page.dataoffsets[index], page.databytecounts[index])
+        if page.compression in PICTURES:
+            check_size(data, *tiff_pages.tile_size(page), spare=_PADDING)
         try:
+            if page.compression in JPEG_XL:
+                # Of an animation, the first picture: the others could be without number.
+                return np.atleast_3d(imagecodecs.jpegxl_decode(data, index=0))
             samples = page.decode(data, index)[0]
         except Exception:  # each codec has its own errors
             raise BadInput(Reason.UNREADABLE) from None

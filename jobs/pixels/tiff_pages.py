@@ -20,7 +20,12 @@ JPEG_COLOURS: dict[int, jpeg.Colour] = {1: "GRAY", 2: "RGB", 6: "YCBCR"}
 _YCBCR = 6
 _COLOURS = {WHITE_IS_ZERO: 1, 1: 1, 2: 3, PALETTE: 1, _YCBCR: 3}
 """Photometric interpretation to the number of samples that carry it; more are alpha or other extra samples."""
-_APERIO_J2K_YCBCR = 33003
+JPEG_XL = (50002, 52546)
+PICTURES = frozenset({33004, 33005, 33007, 34712, 34892, 34927, 34933, 50001, *JPEG_XL})
+"""Compressions (tag 259) whose tiles are pictures with a header of their own: JPEG 2000 and XL, WebP, PNG."""
+_PLAIN = frozenset({1, 5, 8, 32773, 32946, 34925, 34926, 50000})
+"""Compressions of bare samples, of which no more are decoded than a tile has: LZW, deflate, PackBits, LZMA, ZSTD."""
+_SAMPLES_MOST = 4 * PIXELS_MOST
 _FOREIGN = ("is_ndpi", "is_scn", "is_bif", "is_philips")
 """Flags of tifffile for slides whose tiles lie by other rules than those of TIFF: OpenSlide knows them."""
 
@@ -92,7 +97,8 @@ def check(page: Any) -> None:
     if min(page.imagewidth, page.imagelength, width, height) < 1:
         raise BadInput(Reason.UNREADABLE)
     tiles = -(-page.imagewidth // width) * -(-page.imagelength // height)
-    if width * height > PIXELS_MOST or tiles > TILES_MOST:
+    samples = width * height * page.samplesperpixel
+    if width * height > PIXELS_MOST or samples > _SAMPLES_MOST or tiles > TILES_MOST:
         raise BadInput(Reason.TOO_LARGE)
     planes = page.samplesperpixel if page.planarconfig == 2 else 1
     if not _is_shown(page) or min(len(page.dataoffsets), len(page.databytecounts)) < tiles * planes:
@@ -105,7 +111,8 @@ def _is_shown(page: Any) -> bool:
     if page.compression == JPEG:
         known = page.photometric in JPEG_COLOURS and page.bitspersample == 8 and page.planarconfig == 1
         return known and page.samplesperpixel == colours
-    known = page.compression != _APERIO_J2K_YCBCR and page.photometric != _YCBCR and page.sampleformat in (None, 0, 1)
+    codec = page.compression in _PLAIN or page.compression in PICTURES
+    known = codec and page.photometric != _YCBCR and page.sampleformat in (None, 0, 1)
     depth = page.bitspersample in (8, 16) and (page.photometric != PALETTE or page.samplesperpixel == 1)
     return bool(known and depth and page.imagedepth == 1 and 1 <= colours <= page.samplesperpixel)
 

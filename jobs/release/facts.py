@@ -151,12 +151,6 @@ def held_back(lake: Lake) -> list[Row]:
     ]
 
 
-def duplicates(lake: Lake, candidate: Candidate) -> list[Row]:
-    """Pairs by unit and kind."""
-    pairs = lake.read("curated.duplicates", candidate.tables.get("curated.duplicates"))
-    return _counted(pairs, ["unit_kind", "kind"])
-
-
 def anonymity(cells: pa.Table) -> Anonymity:
     """Groups of patients that the quasi-identifiers of the released cells leave alike."""
     rows = _groups(cells, QUASI)

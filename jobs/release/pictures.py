@@ -42,7 +42,7 @@ class Strip:
 def samples(store: Store, root: str, cells: pa.Table) -> list[Sample]:
     """About 48 crops: from every class and side one, then a second, and so on."""
     chosen = sorted(_spread(cells, by_side=True)[:SAMPLES], key=lambda cell: (cell[1], cell[0], cell[2]))
-    return [Sample(cell[1], cell[0], _data_uri(_opened(store, root, cell, SAMPLE_PX))) for cell in chosen]
+    return [Sample(cell[1], cell[0], data_uri(_opened(store, root, cell, SAMPLE_PX))) for cell in chosen]
 
 
 def contact_sheet(store: Store, root: str, cells: pa.Table) -> list[Strip]:
@@ -55,7 +55,7 @@ def contact_sheet(store: Store, root: str, cells: pa.Table) -> list[Strip]:
         strip = Image.new("RGB", (STRIP * (STRIP_PX + 2), STRIP_PX), "white")
         for place, cell in enumerate(found[:STRIP]):
             strip.paste(_opened(store, root, cell, STRIP_PX), (place * (STRIP_PX + 2), 0))
-        strips.append(Strip(label, len(found), _data_uri(strip)))
+        strips.append(Strip(label, len(found), data_uri(strip)))
     return strips
 
 
@@ -77,7 +77,8 @@ def _opened(store: Store, root: str, cell: Cell, side: int) -> Image.Image:
         return image.convert("RGB").resize((side, side), Image.Resampling.LANCZOS)
 
 
-def _data_uri(image: Image.Image) -> str:
+def data_uri(image: Image.Image) -> str:
+    """A picture as JPEG within the page."""
     stream = io.BytesIO()
     image.save(stream, "JPEG", quality=88)
     return f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode()}"

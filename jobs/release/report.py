@@ -7,12 +7,13 @@ value that was removed, or anything else of a column that identifies a person by
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jobs.lake import Lake
-from jobs.release import facts, pictures
+from jobs.release import facts, pictures, twins
 from jobs.release.candidate import Candidate, candidates, folder
 from jobs.release.contents import columns
 from jobs.release.unusual import Unusual, compared
@@ -80,7 +81,7 @@ def render(lake: Lake, candidate: Candidate) -> str:
         "came": facts.came_in(lake),
         "codes": facts.MEANINGS,
         "burned_in_text": facts.looked_for_text(counted["treated"], counted["held"]),
-        "duplicates": facts.duplicates(lake, candidate),
+        "duplicates": twins.pages(lake, candidate),
         "linked": cells.num_rows - cells["duplicate_of"].null_count,
         "anonymity": facts.anonymity(cells),
         "sides": facts.sides(cells),
@@ -104,6 +105,7 @@ def verdicts(told: dict[str, Any]) -> list[Verdict]:
         _rescan(told["held"]),
         _quarantine(told["held"]),
         _unusual(told["unusual"]),
+        *_findings(told["duplicates"]),
         _small_groups(told["anonymity"], told["candidate"].anonymity),
         _residual(told["candidate"].anonymity),
         _warnings(told["candidate"]),
@@ -138,6 +140,18 @@ def _quarantine(held: list[dict[str, Any]]) -> Verdict:
         "None of them is in this release.",
         "quarantine",
     )
+
+
+def _findings(pages: list[twins.Page]) -> Iterator[Verdict]:
+    """What an officer should look at among the duplicates."""
+    said = {
+        "mix-up": "show the same although they are of two patients: an identity may be mixed up.",
+        "labels": "have the same pixels and two labels.",
+    }
+    for page in pages:
+        if page.name in said and page.scans + page.cells:
+            what = f"{page.cells} pairs of cells and {page.scans} pairs of scans {said[page.name]}"
+            yield Verdict(False, what, f"duplicates-{page.name}")
 
 
 def _unusual(found: Unusual) -> Verdict:

@@ -68,6 +68,6 @@ def test_no_identifier_is_in_curated_or_released(ran):
 
 def whole(file):
     """Compressed bytes hold short words by chance: there only identifiers of eight bytes or more count."""
-    from jobs.deidentify.rescan import Range
+    from jobs.deidentify.tokens import Range
 
     return [Range(0, file.stat().st_size)]

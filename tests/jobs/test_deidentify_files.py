@@ -10,7 +10,7 @@ from pydicom.data import get_testdata_file
 from jobs import cli
 from jobs.deidentify.batch import Batch
 from jobs.deidentify.identifiers import Identifiers, read_identifiers
-from jobs.deidentify.rescan import Range
+from jobs.deidentify.tokens import Range
 from jobs.pseudonyms import Pseudonyms
 
 KEY = bytes(range(32))

@@ -63,7 +63,8 @@ def fill(lake: Lake, scans: list[Shown], *, far: float = 300.0) -> None:
     """Make these scans all that the lake holds, as the stages before leave it; cells lie `far` from each other."""
     blank = {column.name: None for column in contract("curated.scans").own_columns}
     put(lake, DEIDENTIFY, "curated.scans", [
-        blank | {"scan_id": key(s.name), "patient_key": key(s.patient), "kind": s.kind, "uri": "x", "site_key": s.site or key("site"),
+        blank | {"scan_id": key(s.name), "patient_key": key(s.patient), "kind": s.kind, "uri": "x",
+                 "site_key": s.site or key("site"),
                  "width_px": s.overview.shape[1], "height_px": s.overview.shape[0], "mpp_source": "header",
                  "scanner_key": key("k"), "lossy_source": False, "stain": "Pappenheim", "codec": "jpeg"}
         for s in scans

@@ -106,7 +106,7 @@ def test_the_labels_of_the_hospital_are_read_and_its_levels_hold_no_text(hospita
 
 
 @needs_tesseract
-def test_recall_and_false_alarms(hospital, capsys, request):
+def test_recall_and_false_alarms(hospital, record_property, request):
     fields = pictures(hospital, "*/*/fields/*.jpg", 12)
     try:
         real = request.getfixturevalue("real_data")
@@ -115,9 +115,8 @@ def test_recall_and_false_alarms(hospital, capsys, request):
         pass  # the fields of the hospital are enough
     false = sum(holds_text([field]) for field in fields)
     measured = measure(fields[::2], FEW)
-    with capsys.disabled():
-        print(f"\nburned-in text, planted in {len(fields[::2])} fields; false alarms in {false} of {len(fields)}")
-        print(*table(measured), sep="\n")
+    title = f"burned-in text, planted in {len(fields[::2])} fields; false alarms in {false} of {len(fields)}"
+    record_property("figures", "\n".join([title, *table(measured)]))
     assert false <= len(fields) / 10
     for trait, value, floor in (("size", 16, 0.8), ("size", 24, 0.7), ("contrast", 60, 0.6), ("rotation", 90, 0.75)):
         found, planted = measured[trait][value]

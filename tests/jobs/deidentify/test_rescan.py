@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobs.deidentify.pixel_ranges import pixel_ranges
-from jobs.deidentify.rescan import Range, find, find_in_text, searchable
+from jobs.deidentify.rescan import find, find_in_text, searchable
+from jobs.deidentify.tokens import Range
 
 NAME = "Mäkelä^Jürgen"
 ENCODINGS = ("utf-8", "latin-1", "utf-16-le", "utf-16-be")

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
+from jobs.deidentify.identifiers import pixel_data_start
 from jobs.dicom.deflate import deflate, inflated
 from jobs.dicom.reader import read_header
 from jobs.dicom.writer import Encoder
@@ -94,3 +95,19 @@ def test_sequences_of_any_depth_come_back(depth, endless, implicit):
     header = read_header(BytesIO(data))
     assert Encoder(implicit, "<").dataset(header.dataset) == data
     assert not header.truncated
+
+
+@pytest.mark.parametrize("inner", [b"\x10\x00\x10\x00PN\x0a\x00Aino^Laine", b"\x10\x00\x10\x00\xff\x00\x00\x00Aino"])
+def test_a_length_that_reaches_out_of_its_item_takes_nothing_of_what_follows(inner):
+    item = struct.pack("<HHI", 0xFFFE, 0xE000, len(inner)) + inner
+    data = (
+        struct.pack("<HH2sH4s", 8, 0x18, b"UI", 4, b"1.2\0")
+        + struct.pack("<HH2sHI", 0x38, 0x9999, b"UN", 0, len(item)) + item
+        + struct.pack("<HH2sH4s", 0x40, 0x1, b"AE", 4, b"NODE")
+        + struct.pack("<HH2sHI", 0x7FE0, 0x10, b"OW", 0, 4) + b"PIXL"
+    )  # fmt: skip
+    header = read_header(BytesIO(data))
+    assert header.dataset[0x00400001].value == b"NODE"
+    assert data[header.end :].endswith(b"PIXL")
+    assert not header.truncated
+    assert data[pixel_data_start(data) :] == b"PIXL"

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from jobs.errors import SettingsError, StoreError
+from jobs.errors import BadInput, SettingsError, StoreError
 from jobs.ingest.landing import landed_files
-from jobs.ingest.stage import read_file
+from jobs.ingest.stage import keep, read_file
 from jobs.settings import Source
 from jobs.store import Store
+from schemas.reasons import Reason
 
 TABLE = b"image,x,y,label,examiner\nfield_1.jpg,10,20,NGS,Dr. Lehtonen\n"
 
@@ -101,3 +102,20 @@ def test_what_the_settings_ignore_is_kept_and_not_read(settings):
     deliver(settings, {"notes/readme.md": b"what?"})
     assert held(settings) == {"helsinki/d1/notes/readme.md": "unknown_format"}
     assert held(replace(settings, sources={"helsinki": Source(ignore=("notes/*",))})) == {}
+
+
+class Replacing(Store):
+    """A store in which another process replaces a file as soon as it was opened."""
+
+    def open(self, uri):
+        stream = super().open(uri)
+        self.write(uri, b"another scan")
+        return stream
+
+
+def test_a_file_that_is_replaced_while_it_is_kept_is_held_and_leaves_no_object(tmp_path):
+    (tmp_path / "scan").write_bytes(b"a scan")
+    with pytest.raises(BadInput) as problem:
+        keep(Replacing(), (tmp_path / "scan").as_uri(), (tmp_path / "objects").as_uri())
+    assert problem.value.reason is Reason.CHANGED
+    assert not list((tmp_path / "objects").iterdir())

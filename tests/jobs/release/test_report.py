@@ -57,6 +57,16 @@ def test_it_tells_what_came_was_done_was_found_and_was_held_back(page):
     assert "2 warnings were raised when the snapshot was made" in said
 
 
+def test_each_kind_of_duplicate_has_its_page_with_pictures(page):
+    said = text_of(page)
+    assert "The same pixels 1 pair of cells, 0 of scans. Of Score Change Classes cells 1.00 none" in said
+    assert "Changed copies, and the same view taken again 0 pairs of cells, 1 of scans." in said
+    assert "Fields that share a part 0 pairs of cells, 0 of scans." in said
+    assert page.count('alt="One of the pair"') >= 2
+    for name in ("exact", "near", "overlap", "mix-up", "labels"):
+        assert f'id="duplicates-{name}"' in page
+
+
 def test_it_sums_by_site_and_device(page):
     said = text_of(page)
     head = "Site Device Files Attributes removed emptied replaced shifted generalised cleaned kept"
