@@ -1,6 +1,6 @@
 """Munich's scale: from raw scans of 945 patients to de-duplicated crops of 171,374 cells in Delta, stage by stage.
 
-    $ python benchmarks/munich_scale.py [--patients 945] [--cells 171374] [--copies 1000] [--encoding jxl] [--json]
+    $ python benchmarks/munich_scale.py [--patients 945] [--cells 171374] [--copies 1000] [--encoding png] [--json]
 
 A hospital is drawn, each cell from its own seed: slides in SVS and DICOM, fields, and copies of fields, encoded again,
 turned or flipped, so that at least `--copies` cells are shown twice. Then ingest, deidentify, crop and deduplicate run
@@ -111,7 +111,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--copies", type=int, help="cells that are shown twice; default: 1,000, less for fewer cells")
     parser.add_argument("--skew", action="store_true", help="half of all cells are on one slide")
     parser.add_argument("--cores", type=int, default=2, help="cores of Spark and processes of the codec loop")
-    parser.add_argument("--encoding", choices=LOSSLESS, default="jxl", help="of the crops in the lake")
+    parser.add_argument("--encoding", choices=LOSSLESS, default="png", help="of the crops in the lake")
     parser.add_argument("--memory", default="3g", help="heap of the driver")
     parser.add_argument("--folder", type=Path, help="where hospital and lake are made and stay; new or empty")
     parser.add_argument("--json", action="store_true", help="end with one JSON object")
