@@ -335,8 +335,8 @@ def score(lake: Lake, given: Delivery) -> dict[str, object]:
             planted.setdefault(copy.kind, []).append(frozenset((a, b)))
             same.setdefault(a, {a}).add(b)
     true = {frozenset((a, b)) for group in same.values() for a in group for b in group if a != b}
-    rows = lake.read("curated.duplicates").where("unit_kind = 'cell'").select("unit_a", "unit_b", "kind").collect()
-    merged = {frozenset((row.unit_a, row.unit_b)) for row in rows if row.kind not in LINKED}
+    rows = lake.read("curated.duplicates").where("unit_kind = 'cell'").select("unit_a", "unit_b").collect()
+    merged = {frozenset((row.unit_a, row.unit_b)) for row in rows}
     hits = {kind: sum(pair in merged for pair in pairs) / len(pairs) for kind, pairs in planted.items()}
     count = sum(map(len, planted.values()))
     recall = sum(pair in merged for pairs in planted.values() for pair in pairs) / count
@@ -344,10 +344,6 @@ def score(lake: Lake, given: Delivery) -> dict[str, object]:
         "recall": recall, "recall_by_kind": hits, "planted": count, "merged": len(merged - true),
         "scans_held_back": len(given.places) - len(of_scan),
     }  # fmt: skip
-
-
-LINKED = ("window",)
-"""Kinds of pairs of cells that are linked without being one: their windows overlap."""
 
 
 if __name__ == "__main__":
