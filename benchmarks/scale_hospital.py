@@ -82,7 +82,9 @@ class Delivery:
     copies: list[Copy]
 
 
-def deliver(landing: Path, numbers: range, cells: int, copies: int, folder: str, processes: int) -> Delivery:
+def deliver(
+    landing: Path, numbers: range, cells: int, copies: int, folder: str, processes: int, *, skewed: bool = False
+) -> Delivery:
     """Write the deliveries of some patients.
 
     Args:
@@ -92,8 +94,11 @@ def deliver(landing: Path, numbers: range, cells: int, copies: int, folder: str,
         copies: how many cells are shown on a copy of their field as well.
         folder: name of the delivery at each site.
         processes: how many draw at once.
+        skewed: whether half of all cells are on the slide of the first patient.
     """
     edges = np.linspace(0, cells, len(numbers) + 1).astype(int)
+    if skewed:
+        edges = np.r_[0, np.linspace(cells // 2, cells, len(numbers)).astype(int)]
     cases = [_case(number, int(own), folder) for number, own in zip(numbers, np.diff(edges), strict=True)]
     images = [Image(scan, scan) for case in cases for scan in case.scans]
     images += _copies(images, copies)

@@ -11,7 +11,7 @@ from typing import Any
 
 
 class Watch:
-    """A context that looks at the memory of this process and of all below it, ten times a second.
+    """A context that looks at the memory of this process and of all below it, twice a second.
 
     It is the proportional set size: what processes share is divided among them.
     """
@@ -30,7 +30,7 @@ class Watch:
         self._thread.join()
 
     def _look(self) -> None:
-        while not self._ended.wait(0.1):
+        while not self._ended.wait(0.5):
             driver = workers = 0
             for process in [os.getpid(), *below(os.getpid())]:
                 name, used = told(process)

@@ -159,7 +159,8 @@ def log(uri: str, endpoint: str, version: int | None = None) -> Any:
 
     if not uri.startswith("s3a:"):
         return DeltaTable(uri, version)
-    options = {"aws_region": os.environ.get("AWS_DEFAULT_REGION", "us-east-1")}
+    # A conditional put, as Spark uses here: two writers never take the same version.
+    options = {"aws_region": os.environ.get("AWS_DEFAULT_REGION", "us-east-1"), "aws_conditional_put": "etag"}
     if endpoint:
         options |= {"aws_endpoint": endpoint, "aws_allow_http": "true", "aws_virtual_hosted_style_request": "false"}
     return DeltaTable(uri.replace("s3a:", "s3:", 1), version, options)

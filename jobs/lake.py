@@ -240,9 +240,13 @@ class Lake:
             if staging:
                 batch.write.parquet(hadoop_path(staging))
                 batch = self.spark.read.schema(delta.schema(table)).parquet(hadoop_path(staging))
-            if not batch.isEmpty():
+            empty = batch.isEmpty()
+            if not empty:
                 work.warnings += _passed(table, batch)
-            written = self._commit(table, batch, Scope(scope, keep), work, files)
+            if empty and scope is None and name != work.stage.ledger and self.version(name) is not None:
+                written = Written(name)  # nothing to insert, and nothing may be deleted
+            else:
+                written = self._commit(table, batch, Scope(scope, keep), work, files)
         finally:
             if staging:
                 self.store.delete_folder(staging)

@@ -50,7 +50,6 @@ CROPS = Table(
             maximum=1,
         ),
         Column("pixel_sha256", "string", "SHA-256 of shape and decoded pixels."),
-        Column("perceptual_hash", "bigint", "64 bits of a DCT hash, for finding duplicates."),
         Column("encoding", "string", "Media type of the image.", values=("image/png", "image/jxl", "image/jpeg")),
         Column("encoder_version", "string", "Library, version and settings that encoded it."),
         Column("image", "binary", "The encoded image."),

@@ -18,7 +18,7 @@ from jobs.frames import Row, ddl
 from jobs.parts import Made, Parts, part_name
 from jobs.pixels.crop import Crop as Cut
 from jobs.pixels.crop import Ints, cut, resampled
-from jobs.pixels.digest import perceptual_hash, pixel_sha256
+from jobs.pixels.digest import pixel_sha256
 from jobs.pixels.encode import ENCODER_VERSIONS, ENCODERS, MEDIA_TYPES
 from jobs.pixels.open import open_scan
 from jobs.pixels.reader import Mpp, Reader
@@ -209,11 +209,9 @@ def overview(reader: Reader, side: int) -> tuple[NDArray[np.uint8], float]:
 
 
 def _pixels(pixels: NDArray[np.uint8], encoding: str) -> Row:
-    """Image, its identity and its hash; the hash as a signed number, because Spark has no other."""
-    found = perceptual_hash(pixels)
+    """The encoded image and what identifies it."""
     return {
         "pixel_sha256": pixel_sha256(pixels),
-        "perceptual_hash": found - (1 << 64) if found >= 1 << 63 else found,
         "encoding": MEDIA_TYPES[encoding],
         "encoder_version": ENCODER_VERSIONS[encoding],
         "image": ENCODERS[encoding](pixels),

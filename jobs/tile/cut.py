@@ -15,7 +15,7 @@ from PIL import Image
 from jobs.errors import BadInput
 from jobs.frames import Row, ddl, rows_type
 from jobs.pixels.crop import Crop, cut
-from jobs.pixels.digest import perceptual_hash, pixel_sha256
+from jobs.pixels.digest import pixel_sha256
 from jobs.pixels.encode import ENCODER_VERSION, encode_png
 from jobs.pixels.grid import GridTile, best_level
 from jobs.pixels.open import open_scan
@@ -154,12 +154,10 @@ def region_of(regions: list[Row], x: float, y: float) -> str:
 
 def _shown(found: Crop, size: int) -> Row:
     pixels = _resized(found.pixels, size)
-    hashed = perceptual_hash(pixels)
     return {
         "valid_fraction": found.valid_fraction,
         "absent_fraction": found.absent_fraction,
         "pixel_sha256": pixel_sha256(pixels),
-        "perceptual_hash": hashed - (1 << 64) if hashed >= 1 << 63 else hashed,
         "encoding": "image/png",
         "encoder_version": ENCODER_VERSION,
         "image": encode_png(pixels),

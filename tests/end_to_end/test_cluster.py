@@ -1,4 +1,4 @@
-"""The pipeline on a standalone Spark cluster whose worker sees nothing of the project but what the job ships."""
+"""The pipeline on a standalone Spark cluster whose two workers see nothing of the project but what the job ships."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SPARK_HOME = Path(pyspark.__file__).parent
 HIDDEN = [str(ROOT / name) for name in ("jobs", "schemas", "expectations", "dags")]
 HIDE = 'while [ "$1" != -- ]; do mount -t tmpfs none "$1"; shift; done; shift; exec "$@"'
+WORKERS = 2
 # The other lake took the same deliveries in two runs, so it has one snapshot more.
 CURATED = [table for table in TABLES.values() if table.zone is Zone.CURATED and table.name != "snapshots"]
 
@@ -50,15 +51,16 @@ def free_port() -> int:
 
 @contextmanager
 def cluster(folder: Path, hidden_from_worker: list[str]) -> Iterator[str]:
-    """A master and one worker with two cores on the loopback; its address, once the worker is registered."""
+    """A master and workers of one core on the loopback; its address, once all are registered."""
     spark_class = str(SPARK_HOME / "bin" / "spark-class")
     port, where = free_port(), ["--host", "127.0.0.1", "--webui-port", "0", "--port"]
     package = "org.apache.spark.deploy"
     master = [spark_class, f"{package}.master.Master", *where, str(port)]
     worker = [
         *hidden_from_worker, spark_class, f"{package}.worker.Worker", *where, "0",
-        "--cores", "2", "--memory", "2g", "--work-dir", str(folder / "work"), f"spark://127.0.0.1:{port}",
+        "--cores", "1", "--memory", "1g", "--work-dir", str(folder / "work"), f"spark://127.0.0.1:{port}",
     ]  # fmt: skip
+    workers = {f"worker{number}": worker for number in range(WORKERS)}
     folder.mkdir()
     env = {
         **os.environ,
@@ -68,15 +70,16 @@ def cluster(folder: Path, hidden_from_worker: list[str]) -> Iterator[str]:
     }
     started: list[subprocess.Popen[bytes]] = []
     try:
-        for name, command in (("master", master), ("worker", worker)):
+        for name, command in {"master": master, **workers}.items():
             with (folder / f"{name}.log").open("wb") as log:
                 started.append(
                     subprocess.Popen(command, env=env, cwd=folder, stdout=log, stderr=log, start_new_session=True)
                 )
         until = time.monotonic() + 60
-        while "Successfully registered with master" not in (folder / "worker.log").read_text():
-            assert time.monotonic() < until, (folder / "worker.log").read_text()
-            time.sleep(0.2)
+        for name in workers:
+            while "Successfully registered with master" not in (folder / f"{name}.log").read_text():
+                assert time.monotonic() < until, (folder / f"{name}.log").read_text()
+                time.sleep(0.2)
         yield f"spark://127.0.0.1:{port}"
     finally:
         for process in reversed(started):
@@ -86,15 +89,15 @@ def cluster(folder: Path, hidden_from_worker: list[str]) -> Iterator[str]:
             process.wait(timeout=30)
 
 
-def rows(lake: Lake, table: Table) -> set[tuple[object, ...]] | None:
-    """The keys of all rows, and the count of rows; None where the table is not there."""
+def rows(lake: Lake, table: Table) -> dict[tuple[object, ...], tuple[object, ...]] | None:
+    """All rows by their keys, images by their bytes; None where the table is not there."""
     folder = str(local_path(lake.uri(table)))
     if not DeltaTable.is_deltatable(folder):
         return None
-    held = DeltaTable(folder).to_pyarrow_table(columns=list(table.key)).to_pylist()
-    keys = {tuple(str(row[name]) for name in table.key) for row in held}
-    assert len(keys) == len(held)
-    return keys
+    held = DeltaTable(folder).to_pyarrow_table().to_pylist()
+    found = {tuple(row[name] for name in table.key): tuple(map(str, row.values())) for row in held}
+    assert len(found) == len(held)
+    return found
 
 
 def test_a_worker_needs_only_what_the_job_ships(tmp_path, ran):
@@ -118,10 +121,12 @@ def test_a_worker_needs_only_what_the_job_ships(tmp_path, ran):
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600)
     (tmp_path / "spark" / "driver.log").write_text(done.stdout + done.stderr)
     assert done.returncode == 0, done.stderr
-    assert list((tmp_path / "spark" / "work").glob("app-*/*/stderr")), "nothing ran on the worker"
+    ran_on = list((tmp_path / "spark" / "work").glob("app-*/*/stderr"))
+    assert len(ran_on) == WORKERS, "a worker had nothing to do"
 
     remote = Lake(load_settings(settings))
-    assert {t.full_name: rows(remote, t) for t in CURATED} == {t.full_name: rows(ran.lake, t) for t in CURATED}
+    differing = [table.full_name for table in CURATED if rows(remote, table) != rows(ran.lake, table)]
+    assert differing == []
     assert rows(remote, TABLES["curated.samples"])
 
     assert any(file.stat().st_size for file in events.rglob("*") if file.is_file())

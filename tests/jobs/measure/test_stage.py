@@ -31,7 +31,7 @@ def crop(cell, number, seed=0, **other):
         "unit_id": hashlib.sha256(f"cell {cell}".encode()).hexdigest()[:32], "unit_kind": "cell", "preset": "cell_250",
         "scan_id": SCANS[number], "x": 100, "y": 100, "width": 250, "height": 250, "scale": 1.0, "out_mpp_x": 0.1,
         "out_mpp_y": 0.1, "border_policy": "pad", "valid_fraction": 1.0, "absent_fraction": 0.0,
-        "pixel_sha256": hashlib.sha256(pixels.tobytes()).hexdigest(), "perceptual_hash": cell, "encoding": "image/png",
+        "pixel_sha256": hashlib.sha256(pixels.tobytes()).hexdigest(), "encoding": "image/png",
         "encoder_version": "1", "image": encode_png(pixels),
     } | other  # fmt: skip
 

@@ -110,7 +110,6 @@ def crop(cell: int, **other: Any) -> Row:
         "valid_fraction": 1.0,
         "absent_fraction": 0.0,
         "pixel_sha256": hashlib.sha256(image).hexdigest(),
-        "perceptual_hash": cell,
         "encoding": "image/png",
         "encoder_version": "pillow",
         "image": image,
