@@ -76,6 +76,8 @@ def _shapes(item: Any, position: int, images: Mapping[str, str], classes: Mappin
     if not isinstance(item, dict):
         return [malformed(position)]
     image_id, class_id, own = (words(item.get(key)) for key in ("image_id", "category_id", "id"))
+    if images and image_id not in images:
+        return [malformed(position)]
     image, label = images.get(image_id) or image_id, classes.get(class_id) or class_id
     annotator = next((found for key in _ANNOTATOR_KEYS if (found := words(item.get(key)))), "")
     facts = {"confidence": item["score"], "annotator_kind": "model"} if "score" in item else NO_FACTS
