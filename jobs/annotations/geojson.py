@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from jobs.annotations.shape import NO_FACTS, Shape, area, bounds, malformed, number, ring_of, words
+from jobs.annotations.shape import NO_FACTS, Shape, area, bounds, malformed, numbers, ring_of, words
 from jobs.annotations.text import Elements, bare_list, json_value, members, skip
 
 Drawn = tuple[str, tuple[float, ...]]
@@ -124,7 +124,7 @@ def _collected(parts: list[Drawn]) -> list[Drawn]:
 def _flat(points: Sequence[Sequence[float]]) -> tuple[float, ...]:
     if isinstance(points[0], str):
         raise TypeError("text is no point")
-    return tuple([number(value) for point in points for value in (point[0], point[1])])
+    return tuple(numbers([value for x, y, *_ in points for value in (x, y)]))
 
 
 def _ring(points: Sequence[Sequence[float]]) -> tuple[float, ...]:
