@@ -31,6 +31,8 @@ COLUMNS = ("file", "annotation", "x", "y", "width", "height", "status", "reason"
 _ABSENT = "Part of it has no tile in the file and shows the background."
 _NOT_WRITTEN = "The crop cannot be written."
 _LOST = "The process that decoded it ended."
+_CRASHES_MOST = 64
+"""After so many, the crops that are left are given up."""
 _LEAST = 256
 """Fewer crops are not worth another process."""
 
@@ -121,20 +123,40 @@ def _joined(plans: list[Plan]) -> Plan:
 
 
 def _cut_all(work: _Work, level: Level) -> Iterator[tuple[int, str, str]]:
-    """Cut what is wanted, in several processes; each takes a run of neighbouring rows of tiles."""
+    """Cut what is wanted, in several processes; each takes a run of neighbouring rows of tiles.
+
+    A run whose process ends is halved and tried again, until the crop is found at which it does.
+    """
     indices = np.flatnonzero(work.plan.wanted)
     if not len(indices):
         return
     chunks = _chunks(indices, work, level)
-    if len(chunks) == 1:
-        yield from _cut_some(work, chunks[0])
-        return
-    with ProcessPoolExecutor(len(chunks), mp_context=get_context("fork")) as pool:
-        for chunk, future in [(chunk, pool.submit(_cut_some, work, chunk)) for chunk in chunks]:
-            try:
-                yield from future.result()
-            except BrokenExecutor:  # a decoder in C brought its process down: what it was at is lost, no more
-                yield from ((index, "failed", _LOST) for index in chunk.tolist())
+    crashes = 0
+    while chunks:
+        broken = []
+        # Each has its own pool, for one process that ends breaks all of its pool.
+        pools = [ProcessPoolExecutor(1, mp_context=get_context("fork")) for _ in chunks]
+        running = [pool.submit(_cut_some, work, chunk) for pool, chunk in zip(pools, chunks, strict=True)]
+        for pool, chunk, future in zip(pools, chunks, running, strict=True):
+            with pool:
+                try:
+                    yield from future.result()
+                except BrokenExecutor:  # a decoder in C brought its process down
+                    broken.append(chunk)
+        crashes += len(broken)
+        chunks = []
+        for chunk in broken:
+            if len(chunk) == 1 or crashes > _CRASHES_MOST:
+                yield from _lost(work, chunk)
+            else:
+                chunks += np.array_split(chunk, 2)
+
+
+def _lost(work: _Work, indices: Ints) -> Iterator[tuple[int, str, str]]:
+    """Crops at which the process ended; what may be there of them is removed."""
+    for index in indices.tolist():
+        (work.out / work.plan.names[index]).unlink(missing_ok=True)
+        yield index, "failed", _LOST
 
 
 def _chunks(indices: Ints, work: _Work, level: Level) -> list[Ints]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from xml.etree.ElementTree import Element
 
-from jobs.annotations.shape import Shape, malformed, number, rectangle, ring_of, words
+from jobs.annotations.shape import Shape, malformed, numbers, rectangle, ring_of, words
 from jobs.annotations.xml import XmlFile
 
 ROOT, ANNOTATION = "ASAP_Annotations", "Annotation"
@@ -49,12 +49,9 @@ def _points(item: Element) -> list[float]:
         found = [each for _, each in sorted(zip(orders, found, strict=True), key=lambda pair: pair[0])]
     if not found:
         raise ValueError("no coordinates")
-    return [_number(each.get(axis)) for each in found for axis in ("X", "Y")]
-
-
-def _number(text: str | None) -> float:
-    """A number; ASAP writes a decimal comma where the system's language does."""
-    return number(text.replace(",", ".") if text else None)
+    texts = [each.get(axis) or "" for each in found for axis in ("X", "Y")]
+    # ASAP writes a decimal comma where the system's language does.
+    return numbers([text.replace(",", ".") for text in texts])
 
 
 def _drawn(kind: str | None, points: Sequence[float]) -> list[tuple[str, tuple[float, ...]]]:

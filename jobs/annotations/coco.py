@@ -11,7 +11,7 @@ from typing import Any
 
 from jobs.annotations.names import Notes
 from jobs.annotations.rle import mask_box
-from jobs.annotations.shape import NO_FACTS, Shape, bounds, malformed, number, ring_of, words
+from jobs.annotations.shape import NO_FACTS, Shape, bounds, malformed, numbers, ring_of, words
 from jobs.annotations.text import Elements, bare_list, members, skip
 
 LISTS = ("annotations", "images", "categories")
@@ -76,6 +76,8 @@ def _shapes(item: Any, position: int, images: Mapping[str, str], classes: Mappin
     if not isinstance(item, dict):
         return [malformed(position)]
     image_id, class_id, own = (words(item.get(key)) for key in ("image_id", "category_id", "id"))
+    if images and image_id not in images:
+        return [malformed(position)]
     image, label = images.get(image_id) or image_id, classes.get(class_id) or class_id
     annotator = next((found for key in _ANNOTATOR_KEYS if (found := words(item.get(key)))), "")
     facts = {"confidence": item["score"], "annotator_kind": "model"} if "score" in item else NO_FACTS
@@ -98,13 +100,13 @@ def _drawn(item: Mapping[str, Any]) -> list[Drawn]:
     if isinstance(segmentation, list) and len(segmentation) == 1 and len(segmentation[0]) >= 6:
         return [("polygon", ring_of(_pairs(segmentation[0])))]
     if box and (any(box) or not item.get("keypoints")):
-        x, y, width, height = (number(value) for value in box)
+        x, y, width, height = numbers(list(box))
         return [("box", (x, y, x + width, y + height))]
     if isinstance(segmentation, dict):
         return [("box", mask_box(segmentation))]
     if segmentation:
         return [("box", bounds([value for part in segmentation for value in _pairs(part)]))]
-    points = [number(value) for value in item["keypoints"]]
+    points = numbers(list(item["keypoints"]))
     drawn: list[Drawn] = [("point", (x, y)) for x, y, seen in zip(*[iter(points)] * 3, strict=True) if seen > 0]
     if not drawn:
         raise ValueError("nothing drawn")
@@ -114,4 +116,4 @@ def _drawn(item: Mapping[str, Any]) -> list[Drawn]:
 def _pairs(values: list[Any]) -> list[float]:
     if len(values) % 2:
         raise ValueError("an x without y")
-    return [number(value) for value in values]
+    return numbers(values)

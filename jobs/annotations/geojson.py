@@ -1,7 +1,8 @@
 """GeoJSON (RFC 7946) as QuPath writes it: continuous level-0 pixels from the first pixel's corner; kept.
 
-Of a MultiPolygon the largest part is taken, and of a polygon its outer ring: holes change neither box nor
-centre. Ellipses come as the polygons that QuPath makes of them. The image is the one that the file is named like.
+Of a polygon the outer ring is taken: holes change neither box nor centre. A MultiPolygon is its largest part, or the
+box of all parts where that is larger: the centre is that of the whole. Ellipses come as the polygons that QuPath
+makes of them. The image is the one that the file is named like.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from jobs.annotations.shape import NO_FACTS, Shape, area, malformed, number, ring_of, words
+from jobs.annotations.shape import NO_FACTS, Shape, area, bounds, malformed, numbers, ring_of, words
 from jobs.annotations.text import Elements, bare_list, json_value, members, skip
 
 Drawn = tuple[str, tuple[float, ...]]
@@ -60,7 +61,7 @@ def feature_shapes(feature: Any, position: int) -> Iterable[Shape]:
     geometry = feature.get("geometry") if isinstance(feature, dict) else None
     try:
         drawn = _drawn(geometry)
-    except (TypeError, ValueError, IndexError, KeyError):
+    except (TypeError, ValueError, IndexError, KeyError, RecursionError):
         return [malformed(position)]
     label, annotator, facts = _said(feature)
     own = words(feature.get("id"))
@@ -76,9 +77,14 @@ def feature_shapes(feature: Any, position: int) -> Iterable[Shape]:
 
 
 def _drawn(geometry: Any) -> list[Drawn]:
-    if not isinstance(geometry, dict) or not geometry["coordinates"]:
+    if not isinstance(geometry, dict):
         raise ValueError("no geometry")
-    kind, points = geometry.get("type"), geometry["coordinates"]
+    kind = geometry.get("type")
+    if kind == "GeometryCollection":
+        return _collected([part for each in geometry["geometries"] for part in _drawn(each)])
+    points = geometry["coordinates"]
+    if not points:
+        raise ValueError("no coordinates")
     if kind == "Point":
         return [("point", _flat([points]))]
     if kind == "MultiPoint":
@@ -86,18 +92,39 @@ def _drawn(geometry: Any) -> list[Drawn]:
     if kind == "Polygon":
         return [("polygon", _ring(points[0]))]
     if kind == "MultiPolygon":
-        return [("polygon", max((_ring(part[0]) for part in points), key=area))]
+        return [_whole([_ring(part[0]) for part in points])]
     if kind == "LineString":
         flat = _flat(points)
         closed = len(flat) >= 8 and flat[:2] == flat[-2:]
         return [("polygon", ring_of(flat)) if closed else ("line", flat)]
+    if kind == "MultiLineString":
+        return [("line", tuple(value for part in points for value in _flat(part)))]
     raise ValueError("unknown geometry")
+
+
+def _whole(rings: list[tuple[float, ...]]) -> Drawn:
+    """One shape of several parts: the largest, unless another reaches beyond its box."""
+    largest = max(rings, key=area)
+    box = bounds([value for ring in rings for value in ring])
+    return ("polygon", largest) if bounds(largest) == box else ("box", box)
+
+
+def _collected(parts: list[Drawn]) -> list[Drawn]:
+    """A collection is one shape where anything in it has an area; else its points, or its lines."""
+    areas = [bounds(coordinates) for kind, coordinates in parts if kind in ("polygon", "box")]
+    if len(areas) == 1:
+        return [part for part in parts if part[0] in ("polygon", "box")]
+    if areas:
+        return [("box", bounds([value for box in areas for value in box]))]
+    if not parts:
+        raise ValueError("an empty collection")
+    return [part for part in parts if part[0] == "point"] or parts
 
 
 def _flat(points: Sequence[Sequence[float]]) -> tuple[float, ...]:
     if isinstance(points[0], str):
         raise TypeError("text is no point")
-    return tuple([number(value) for point in points for value in (point[0], point[1])])
+    return tuple(numbers([value for x, y, *_ in points for value in (x, y)]))
 
 
 def _ring(points: Sequence[Sequence[float]]) -> tuple[float, ...]:

@@ -19,6 +19,7 @@ Pascal VOC counts the last pixel as inside, so a click without a drag (xmin = xm
 pixel; corners in the wrong order come as a side of zero or less. No cell is one pixel wide.
 """
 NO_FACTS: Mapping[str, Any] = {}
+_NUMERIC = frozenset({float, int, str})
 _NOWHERE: Box = (math.nan, math.nan, math.nan, math.nan)
 
 
@@ -69,6 +70,19 @@ def number(value: object) -> float:
     if not math.isfinite(result):
         raise ValueError("not finite")
     return result
+
+
+def numbers(values: Sequence[object]) -> list[float]:
+    """Many finite numbers at once; raises as `number`."""
+    if {type(value) for value in values} <= _NUMERIC:
+        try:
+            found = list(map(float, cast(Sequence[Any], values)))
+        except OverflowError:
+            raise ValueError("too large") from None
+        if not all(map(math.isfinite, found)):
+            raise ValueError("not finite")
+        return found
+    return [number(value) for value in values]
 
 
 def words(value: object) -> str:

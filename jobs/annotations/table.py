@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from jobs.annotations.shape import NO_FACTS, Shape, malformed, number, words
+from jobs.annotations.text import skip
 from jobs.errors import BadInput
 from schemas.reasons import Reason
 
@@ -45,7 +46,8 @@ SIZES = (
 POINTS = (
     ("x", "y"),
     *MIDDLES,
-    *(("centroidx", "centroidy"), ("xcoord", "ycoord"), ("xcoordinate", "ycoordinate")),
+    *(("centroidx", "centroidy"), ("xcoord", "ycoord"), ("xcoordinate", "ycoordinate"), ("coordx", "coordy")),
+    *(("pointx", "pointy"), ("pixelx", "pixely"), ("posx", "posy"), ("positionx", "positiony"), ("column", "row")),
 )
 """A point."""
 IMAGES = ("image", "filename", "imagename", "scan", "imagefile", "imagepath", "slide", "slidename", "file", "imageid")
@@ -56,6 +58,10 @@ IDS = ("annotation", "annotationid", "id", "objectid", "shapeid")
 FACTS = {"confidence": "confidence", "score": "confidence", "round": "round", "annotatedat": "annotated_at",
          "annotatorkind": "annotator_kind"}  # fmt: skip
 _SIGNS = re.compile(r"[\W_]+")
+_DECIMAL_COMMA = re.compile(r"\s*[-+]?\d+,(?!\d{3}\s*$)\d+\s*")
+"""With three digits behind it, a comma could as well stand between thousands: that is not guessed."""
+_HINT = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
+"""First line by which Excel is told the delimiter."""
 _PIXELS = re.compile(r"(?:px|pixels?)$")
 
 Maker = Callable[[float, float, float, float], tuple[float, ...]]
@@ -129,28 +135,31 @@ def open_table(text: str) -> tuple[list[str], str, Iterator[list[str]]]:
     Raises:
         BadInput: not readable as a table.
     """
-    first = text.lstrip().split("\n", 1)[0]
-    delimiter = max(",;\t|", key=first.count)
+    hint = _HINT.match(text)
+    at = hint.end() if hint else 0
+    while text.startswith("#", at):
+        at = text.find("\n", at) + 1 or len(text)
+    first = text[at : text.find("\n", skip(text, at)) + 1 or len(text)].strip("\r\n")
+    delimiter = hint[1] if hint else max(",;\t|", key=first.count)
     if delimiter not in first:
         delimiter = " "
-    rows = _rows(text, delimiter)
+    rows = _rows(text, at, delimiter)
     return next(rows, []), delimiter, rows
 
 
-def _rows(text: str, delimiter: str) -> Iterator[list[str]]:
+def _rows(text: str, at: int, delimiter: str) -> Iterator[list[str]]:
     try:
-        for row in csv.reader(_lines(text), delimiter=delimiter, skipinitialspace=True):
+        for row in csv.reader(_lines(text, at), delimiter=delimiter, skipinitialspace=True):
             if any(row):
                 yield row
     except csv.Error:
         raise BadInput(Reason.UNREADABLE) from None
 
 
-def _lines(text: str) -> Iterator[str]:
+def _lines(text: str, at: int) -> Iterator[str]:
     """Lines with their ends, without a copy of the text."""
     if "\n" not in text:
         text = text.replace("\r", "\n")
-    at = 0
     while at < len(text):
         end = text.find("\n", at) + 1 or len(text)
         yield text[at:end]
@@ -188,10 +197,16 @@ def _in_fractions(text: str, layout: Layout) -> bool:
 
 
 def _numbers(row: Sequence[str], layout: Layout) -> list[float]:
-    if len(row) != layout.width:
+    if len(row) != layout.width and (len(row) < layout.width or any(row[layout.width :])):
         raise ValueError("not as many values as columns")
-    values = [row[index] for index in layout.numbers]
-    return [number(value.replace(",", ".") if layout.decimal_comma else value) for value in values]
+    return [_number(row[index], layout.decimal_comma) for index in layout.numbers]
+
+
+def _number(text: str, decimal_comma: bool) -> float:
+    """A number of a table; between quotes, there may be a decimal comma where the comma is the delimiter as well."""
+    if "," in text and (decimal_comma or _DECIMAL_COMMA.fullmatch(text)):
+        text = text.replace(",", ".")
+    return number(text)
 
 
 def _shape(row: Sequence[str], position: int, layout: Layout, unit: str) -> Shape:

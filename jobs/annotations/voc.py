@@ -39,7 +39,12 @@ def read_voc(file: XmlFile, notes: Notes) -> Iterator[Shape]:
 def _object(item: Element) -> tuple[str, tuple[float, ...]]:
     """Label and box; an empty box where the file's cannot be read."""
     try:
-        xmin, ymin, xmax, ymax = (number(item.findtext(f"bndbox/{side}")) for side in _SIDES)
+        xmin, ymin, xmax, ymax = (_number(item.findtext(f"bndbox/{side}")) for side in _SIDES)
     except ValueError:
         return "", ()
     return words(item.findtext("name")), (xmin - 1, ymin - 1, xmax, ymax)
+
+
+def _number(text: str | None) -> float:
+    """A number; some tools write a decimal comma where the system's language does."""
+    return number(text.replace(",", ".") if text else None)

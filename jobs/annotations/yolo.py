@@ -1,7 +1,8 @@
 """YOLO: one line a shape, as fractions of the image's width and height; a file is named like its image.
 
 Detection: class, centre x, centre y, width, height, and perhaps a confidence. Segmentation: class, then x and y
-in turn. Classes are numbers; `classes.txt`, `obj.names` or `data.yaml` beside the file name them.
+in turn, and perhaps a confidence. Classes are numbers; `classes.txt`, `obj.names` or `data.yaml` beside the file
+name them.
 """
 
 from __future__ import annotations
@@ -54,8 +55,7 @@ def _values(line: str) -> tuple[str, list[float]]:
     first, *rest = line.split()
     values = [number(value) for value in rest]
     name = number(first)
-    known = len(values) in (4, 5) or (len(values) >= 6 and len(values) % 2 == 0)
-    if name < 0 or name % 1 or not known:
+    if name < 0 or name % 1 or len(values) < 4:
         raise ValueError("no shape")
     return str(int(name)), values
 
@@ -74,11 +74,13 @@ def read_yolo(text: str) -> Iterator[Shape]:
 
 
 def _shape(label: str, values: Sequence[float], position: int) -> Shape:
+    odd = len(values) % 2
+    facts = {"confidence": values[-1], "annotator_kind": "model"} if odd else NO_FACTS
     if len(values) > 5:
-        return Shape(str(position), "polygon", ring_of(values), label, position=position, unit="fraction")
+        ring = ring_of(values[: len(values) - odd])
+        return Shape(str(position), "polygon", ring, label, position=position, unit="fraction", facts=facts)
     x, y, width, height = values[:4]
     box = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
-    facts = {"confidence": values[4], "annotator_kind": "model"} if len(values) == 5 else NO_FACTS
     return Shape(str(position), "box", box, label, position=position, unit="fraction", facts=facts)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from jobs.errors import BadInput
+from jobs.errors import BadInput, HemalakeError
 from jobs.pixels.reader import PIXELS_MOST, Level, Mpp, ScanInfo, Tile, grid, grid_tile
 from jobs.pixels.rgb import on_white, to_rgb
 from schemas.reasons import Reason
@@ -94,7 +94,9 @@ class FieldReader:
             raise BadInput(Reason.TRUNCATED if cut else Reason.UNREADABLE) from None
         except Image.DecompressionBombError:
             raise BadInput(Reason.TOO_LARGE) from None
-        except (ValueError, SyntaxError, EOFError, LookupError, TypeError):
+        except HemalakeError:
+            raise
+        except Exception:  # each of Pillow's formats has its own errors
             raise BadInput(Reason.UNREADABLE) from None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from pathlib import Path
 
 import imagecodecs
@@ -12,6 +13,7 @@ import tifffile
 from PIL import Image
 
 from jobs import cli
+from jobs.pixels.encode import ENCODERS
 
 SIDE = 20
 
@@ -180,6 +182,23 @@ def test_several_processes_give_the_same(tmp_path):
     assert found[0] == found[1]
     for row in found[0][1]:
         assert (tmp_path / "1" / row["file"]).read_bytes() == (tmp_path / "4" / row["file"]).read_bytes()
+
+
+def test_a_crop_at_which_a_library_crashes_fails_and_the_rest_goes_on(field, tmp_path, monkeypatch):
+    def crash(pixels):
+        os.abort() if (pixels == 255).all() else None
+        return ENCODERS["jpeg"](pixels)
+
+    monkeypatch.setitem(ENCODERS, "png", crash)
+    pixels = image(300, 70)
+    pixels[:, 200:240] = 255
+    Image.fromarray(pixels).save(field)
+    places = [(float(x), 35.0) for x in range(20, 280, 10)]
+    code, rows = crop(field, points(tmp_path, *places), tmp_path / "out", "--size", str(SIDE))
+    assert code == 1
+    failed = [place[0] for place, row in zip(places, rows, strict=True) if row["status"] == "failed"]
+    assert failed == [210.0, 220.0, 230.0]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"index.csv", *(r["file"] for r in rows)} - {""}
 
 
 def test_a_scan_that_is_replaced_while_it_is_read_fails(field, tmp_path, monkeypatch):

@@ -53,6 +53,21 @@ class TestVoc:
         assert (shape.box, shape.label, shape.image) == ((0, 1, 640, 480), "BLA", "a.png")
         assert (shape.annotator, shape.annotation, shape.reason) == ("Aino Lehtonen", "0", "")
 
+    def test_parts_and_decimal_commas(self, read):
+        def box(*sides):
+            sides = zip(("xmin", "ymin", "xmax", "ymax"), sides, strict=True)
+            return f"<bndbox>{''.join(f'<{name}> {side} </{name}>' for name, side in sides)}</bndbox>"
+
+        part = f"<part><name>nucleus</name>{box(3, 3, 4, 4)}</part>"
+        first = f"<object>{part}<name>BLA</name>{box('1,5', 2, '10.0', '2e1')}</object>"
+        second = f"<object><bndbox/>{part}<name>LYT</name></object>"
+        found = read(f"{self.HEAD}{first}{second}<object>{box(5, 5, 9, 9)}</object></annotation>")
+        assert facts(found) == [
+            ("box", (0.5, 1, 10, 20), "BLA", ""),
+            ("", (), "", Reason.MALFORMED_RECORD),
+            ("box", (4, 4, 9, 9), "", Reason.UNLABELLED),
+        ]
+
     def test_a_click_has_no_area(self, read):
         box = "<bndbox><xmin>7</xmin><ymin>8</ymin><xmax>7</xmax><ymax>8</ymax></bndbox>"
         assert read(f"{self.HEAD}<object>{box}</object></annotation>")[0].reason == Reason.BOX_WITHOUT_AREA
@@ -129,8 +144,22 @@ class TestCoco:
         found = read(coco(annotation, {"image_id": 1, "bbox": [1, 2, 30, 40]}))
         assert [shape.reason for shape in found] == [Reason.MALFORMED_RECORD, ""]
 
+    def test_an_image_that_the_file_does_not_list(self, read):
+        found = read(coco({"image_id": 9, "bbox": [1, 2, 30, 40]}, {"image_id": 1, "bbox": [1, 2, 30, 40]}), "a.png")
+        assert [shape.reason for shape in found] == [Reason.MALFORMED_RECORD, ""]
+
+    def test_crowds_and_numbers_as_text(self, read):
+        mask = {"size": [4, 5], "counts": [5, 2, 2, 2, 9]}
+        crowd = {"image_id": "1", "category_id": "3", "iscrowd": 1, "segmentation": mask, "bbox": ["1.5", "1", 2, 2e0]}
+        assert facts(read(coco(crowd))) == [("box", (1.5, 1, 3.5, 3), "BLA", "")]
+
 
 class TestYolo:
+    def test_a_polygon_with_its_confidence(self, read):
+        shape = read("1 0.1 0.1 0.2 0.1 0.2 0.2 0.75\n", size=(1000, 500))[0]
+        assert shape.coordinates == pytest.approx((100, 50, 200, 50, 200, 100))
+        assert (shape.facts["confidence"], shape.facts["annotator_kind"]) == (0.75, "model")
+
     def test_centres_and_polygons(self, read, tmp_path):
         (tmp_path / "data.yaml").write_text("names: {0: BLA, 1: LYT}")
         found = read("0 0.5 0.5 0.2 0.1\n\n1 0.1 0.1 0.2 0.1 0.2 0.2\n5 0.5 0.5 0.1 0.1 0.9\n", size=(1000, 500))
@@ -175,10 +204,19 @@ class TestTable:
             ("X (px),Y (px),name", "3.5,4,RBC", (3.5, 4, 3.5, 4)),
             ("x y label", "3 4 RBC", (3, 4, 3, 4)),
             ('"centroid_x"|"centroid_y"', "3|4", (3, 4, 3, 4)),
+            ("x,y,label", '"3,5","4,25",RBC', (3.5, 4.25, 3.5, 4.25)),
+            ("sep=;\nx;y", "3;4", (3, 4, 3, 4)),
+            ("# made by hand\n# in March\nX,Y", "3,4", (3, 4, 3, 4)),
+            ("x,y,label", "3,4,RBC,,", (3, 4, 3, 4)),
+            ("Column;Row;class", "3,5;4;RBC", (3.5, 4, 3.5, 4)),
         ],
     )
     def test_columns_by_their_names(self, read, header, row, box):
         assert read(f"{header}\n{row}\n")[0].box == box
+
+    @pytest.mark.parametrize("row", ['"1,234","5"', "1,2,3", "1", '"1,2,3",4'])
+    def test_what_is_not_clear_is_not_guessed(self, read, row):
+        assert [shape.reason for shape in read(f"x,y\n{row}\n")] == [Reason.MALFORMED_RECORD]
 
     def test_fractions_need_the_size(self, read):
         text = "image,xmin,ymin,xmax,ymax,label\na.png,0,0.1,0.5,1\na.png,0,0.1,0.5,1,rbc\n"
@@ -231,6 +269,29 @@ class TestGeojson:
         features = [{"type": "Feature", "geometry": geometry}, feature("Point", [1, 2])]
         found = read(json.dumps({"type": "FeatureCollection", "features": features}))
         assert [shape.reason for shape in found] == [Reason.MALFORMED_RECORD, ""]
+
+    @pytest.mark.parametrize(
+        ("kind", "coordinates", "expected"),
+        [
+            ("MultiPolygon", [[SQUARE], [[[20, 5], [22, 5], [22, 9]]]], ("box", (0, 0, 22, 10))),
+            ("MultiPolygon", [[SQUARE]], ("polygon", RING)),
+            ("MultiLineString", [[[1, 2], [3, 4]], [[5, 6], [7, 9]]], ("line", (1, 2, 3, 4, 5, 6, 7, 9))),
+        ],
+    )
+    def test_several_parts_are_one_shape(self, read, kind, coordinates, expected):
+        geometry = {"type": kind, "coordinates": coordinates}
+        collection = {"type": "GeometryCollection", "geometries": [geometry, {"type": "Point", "coordinates": [1, 1]}]}
+        found = read(json.dumps([feature("Point", [1, 2]), {"type": "Feature", "geometry": geometry}]))
+        assert (found[1].kind, found[1].coordinates) == expected
+        (shape,) = read(json.dumps([{"type": "Feature", "geometry": collection}]))
+        assert (shape.kind, shape.coordinates) == (expected if expected[0] != "line" else ("point", (1, 1)))
+
+    @pytest.mark.parametrize("geometries", [None, [], [7], [{"type": "Point"}]])
+    def test_a_malformed_collection_is_not_lost(self, read, geometries):
+        collection = {"type": "GeometryCollection", "geometries": geometries}
+        assert [s.reason for s in read(json.dumps([{"type": "Feature", "geometry": collection}]))] == [
+            Reason.MALFORMED_RECORD
+        ]
 
     def test_a_number_of_a_million_digits(self, read):
         text = json.dumps([feature("Point", [1, 7]), feature("Point", [1, 2])]).replace("7", "7" * 1_000_000)

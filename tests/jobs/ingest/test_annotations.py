@@ -77,7 +77,8 @@ def test_geojson_kinds_of_geometry(read):
         feature("MultiPoint", [[1, 2], [3, 4]]),
     )
     assert [shape["position"] for shape in content.shapes] == [0, 1, 9, 10, 11]
-    assert content.shapes[0]["coordinates"] == content.shapes[1]["coordinates"] == [0, 0, 10, 0, 10, 10, 0, 10]
+    assert content.shapes[0]["coordinates"] == [0, 0, 51, 51]
+    assert content.shapes[1]["coordinates"] == [0, 0, 10, 0, 10, 10, 0, 10]
     assert content.shapes[2]["confidence"] == 0.5
     malformed = [(position, Reason.MALFORMED_RECORD) for position in (3, 4, 5, 6, 7, 8)]
     assert content.held == [(2, Reason.BOX_WITHOUT_AREA), *malformed]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 from pydicom.uid import ExplicitVRLittleEndian
 
@@ -170,3 +171,34 @@ def test_frames_that_others_encoded(real_data, colours):
         found = FrameDecoder(codec, False, *facts)(path.read_bytes())
         most = next((most for name, most in TOLERANCE.items() if name in path.name), 0)
         assert np.abs(found.astype(int) - expected).max() <= most, path.name
+
+
+def only_openslide_reads(path):
+    """Aperio's JPEG 2000 of YCbCr (compression 33003)."""
+    from tests.jobs.pixels.conftest import SVS_DESCRIPTION, picture
+
+    options = {"photometric": "rgb", "compression": 33003, "description": SVS_DESCRIPTION, "metadata": None}
+    tifffile.imwrite(path, picture(300, 200), tile=(64, 64), **options)
+    return path
+
+
+def test_what_only_openslide_reads_is_staged_once_and_removed(tmp_path, make, whole, monkeypatch):
+    path = only_openslide_reads(tmp_path / "a.svs")
+    (tmp_path / "scratch").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
+    reader = open_scan([io.BytesIO(path.read_bytes())])
+    assert isinstance(reader, OpenSlideReader)
+    assert np.array_equal(whole(reader), make.by_openslide(path))
+    assert [file.stat().st_size for file in (tmp_path / "scratch").iterdir()] == [path.stat().st_size]
+    del reader
+    assert not list((tmp_path / "scratch").iterdir())
+    with open_slide(path) as local:
+        assert isinstance(local, OpenSlideReader)
+        assert not list((tmp_path / "scratch").iterdir())
+
+
+def test_scratch_is_bounded(tmp_path, monkeypatch):
+    data = only_openslide_reads(tmp_path / "a.svs").read_bytes()
+    monkeypatch.setattr("jobs.pixels.open.SCRATCH_MOST", 1000)
+    with pytest.raises(BadInput):
+        open_scan([io.BytesIO(data)])
