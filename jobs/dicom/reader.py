@@ -3,7 +3,7 @@
 Sequences may be nested without end: they are followed by a stack of our own, not by the call stack. What contradicts
 itself is read as far as it makes sense: a length that reaches behind the end of the file, or of the item that the
 element is in, ends there, items without a delimiter end with what holds them, and an element without a value
-representation takes the dictionary's.
+representation takes the dictionary's. What the end of the file cuts, a value or an item, is not there.
 """
 
 from __future__ import annotations
@@ -122,12 +122,14 @@ def _read(
     head, length_at = struct.Struct(order + "HH2sH").unpack_from, struct.Struct(order + "I").unpack_from
     item_start = struct.pack(order + "HH", _ITEM >> 16, _ITEM & 0xFFFF)
     size, data = source.size, source.need(position + _CHUNK)
-    root, truncated = Dataset(order=order), False
+    root, truncated, cut = Dataset(order=order), False, None
     holders = [_Open(root, root, [], size, explicit, False)]
     while holders:
         top = holders[-1]
         if position >= top.end or position + 8 > size:
-            truncated |= position + 8 > size and (top.endless or top.end > size)
+            if position + 8 > size and (top.endless or top.end > size):
+                truncated = True
+                cut = cut or (holders[1] if len(holders) > 1 and not top.endless else None)
             holders.pop()
             continue
         if position + 16 > len(data):
@@ -149,7 +151,8 @@ def _read(
         if vr in LONG_VRS:
             start = position + 12
             if start > size:
-                return root, position, True
+                truncated, cut = True, holders[1] if len(holders) > 1 else None
+                break
             length = length_at(data, position + 8)[0]
         elif vr is None and top.explicit and code.isalpha() and code.isupper():
             vr = "UN"
@@ -173,9 +176,23 @@ def _read(
             position = _within(top, start + length, size)
             if position > len(data):
                 data = source.need(position)
-                truncated |= position > size
+            if position > size:
+                truncated, cut = True, holders[1] if len(holders) > 1 else None
+                break
             dataset[tag] = Element(tag, vr, data[start:position])
+    if cut is not None:
+        _drop_last_item(root, cut)
     return root, min(position, size), truncated
+
+
+def _drop_last_item(root: Dataset, cut: _Open) -> None:
+    """Take out of a sequence of the root the item that the end of the file cuts, for half of it may say what is not so.
+
+    Such an item lacks what its object demands, and the last of its values is another number than it was.
+    """
+    del cut.items[-1:]
+    for tag in [tag for tag, element in root.items() if element.items is cut.items and not cut.items]:
+        del root[tag]
 
 
 def _within(top: _Open, end: int, size: int) -> int:
