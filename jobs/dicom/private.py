@@ -65,8 +65,12 @@ def is_text(value: bytes) -> bool:
 
 
 def may_be_number_of_record(text: str) -> bool:
-    """Whether a number has so many digits before its point that it may be a date or the number of a record."""
-    return len(text.split(".")[0].strip("+- 0")) > 7
+    """Whether a number has so many digits before its point that it may be a date or the number of a record.
+
+    One that ends in four zeros is a quantity, such as a frequency.
+    """
+    digits = text.split(".")[0].lstrip("+- 0")
+    return len(digits.rstrip("0")) > 7 or (len(digits) > 7 and not digits.endswith("0000"))
 
 
 @cache

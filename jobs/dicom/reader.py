@@ -3,7 +3,8 @@
 Sequences may be nested without end: they are followed by a stack of our own, not by the call stack. What contradicts
 itself is read as far as it makes sense: a length that reaches behind the end of the file, or of the item that the
 element is in, ends there, items without a delimiter end with what holds them, and an element without a value
-representation takes the dictionary's.
+representation takes the dictionary's. What the end of the file cuts, a value or an item, is not there, nor
+is an item that is longer than its sequence.
 """
 
 from __future__ import annotations
@@ -122,12 +123,15 @@ def _read(
     head, length_at = struct.Struct(order + "HH2sH").unpack_from, struct.Struct(order + "I").unpack_from
     item_start = struct.pack(order + "HH", _ITEM >> 16, _ITEM & 0xFFFF)
     size, data = source.size, source.need(position + _CHUNK)
-    root, truncated = Dataset(order=order), False
+    root, truncated, cuts = Dataset(order=order), False, list[Dataset]()
     holders = [_Open(root, root, [], size, explicit, False)]
     while holders:
         top = holders[-1]
         if position >= top.end or position + 8 > size:
-            truncated |= position + 8 > size and (top.endless or top.end > size)
+            if position + 8 > size and (top.endless or top.end > size):
+                truncated = True
+                if not top.endless:
+                    _note_cut(holders, cuts)
             holders.pop()
             continue
         if position + 16 > len(data):
@@ -136,7 +140,10 @@ def _read(
         tag = of_group << 16 | number
         if of_group == 0xFFFE:
             position += 8
-            _delimit(holders, tag, length_at(data, position - 4)[0], position)
+            length = length_at(data, position - 4)[0]
+            _delimit(holders, tag, length, position)
+            if tag == _ITEM and length != _UNDEFINED and top.end < min(position + length, size):
+                _note_cut(holders, cuts)
             continue
         dataset = top.dataset
         if dataset is None:  # the sequence has no item here, and no delimiter
@@ -149,7 +156,9 @@ def _read(
         if vr in LONG_VRS:
             start = position + 12
             if start > size:
-                return root, position, True
+                truncated = True
+                _note_cut(holders, cuts)
+                break
             length = length_at(data, position + 8)[0]
         elif vr is None and top.explicit and code.isalpha() and code.isupper():
             vr = "UN"
@@ -173,9 +182,32 @@ def _read(
             position = _within(top, start + length, size)
             if position > len(data):
                 data = source.need(position)
-                truncated |= position > size
+            if position > size:
+                truncated = True
+                _note_cut(holders, cuts)
+                break
             dataset[tag] = Element(tag, vr, data[start:position])
+    _drop(root, cuts)
     return root, min(position, size), truncated
+
+
+def _note_cut(holders: list[_Open], cuts: list[Dataset]) -> None:
+    """Note the item of the root's sequence that is being read as one that is not whole."""
+    if len(holders) > 1:
+        cuts += holders[1].items[-1:]
+
+
+def _drop(root: Dataset, cuts: list[Dataset]) -> None:
+    """Take out of the root's sequences the items that an end cuts, for half of an item may say what is not so.
+
+    Such an item lacks what its object demands, and the last of its values is another than it was.
+    """
+    for item in cuts:
+        for tag, element in list(root.items()):
+            if element.items and any(one is item for one in element.items):
+                element.items[:] = [one for one in element.items if one is not item]
+                if not element.items:
+                    del root[tag]
 
 
 def _within(top: _Open, end: int, size: int) -> int:

@@ -14,6 +14,7 @@ import pytest
 from pydicom.data import get_testdata_file
 
 from jobs.deidentify.images import deidentify_dicom
+from jobs.dicom.log import TRUNCATED
 from jobs.dicom.types import attribute_type
 from jobs.errors import BadInput
 from jobs.pseudonyms import Pseudonyms
@@ -56,6 +57,15 @@ def test_no_output_has_an_error_that_its_input_had_not(files, tmp_path):
             assert not errors(tmp_path / "out.dcm") - errors(path), path.name
             compared += 1
     assert compared > 100
+
+
+@pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dciodvfy (Debian: dicom3tools) is not installed")
+def test_a_file_that_ends_within_an_item_has_no_error_that_its_input_had_not(tmp_path):
+    path, target = Path(get_testdata_file("rtplan_truncated.dcm")), BytesIO()
+    entries = deidentify_dicom(BytesIO(path.read_bytes()), target, PSEUDONYMS, "p", -40, whole=False)
+    assert TRUNCATED in {entry.rule for entry in entries}
+    (tmp_path / "out.dcm").write_bytes(target.getvalue())
+    assert not errors(tmp_path / "out.dcm") - errors(path)
 
 
 def test_types_are_those_of_the_object():

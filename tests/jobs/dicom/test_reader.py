@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pydicom
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
@@ -65,6 +65,19 @@ def test_a_file_that_is_cut_off_is_read_as_far_as_it_goes(cut):
     assert set(part.dataset) <= set(whole.dataset)
 
 
+@pytest.mark.parametrize("cut", [1, 9, 20])
+@pytest.mark.parametrize("before", [0, 1])
+def test_a_cut_item_is_not_there_and_whole_ones_before_it_are(cut, before):
+    value = struct.pack("<HHI", 0x10, 0x4000, 4) + b"deep" + struct.pack("<HHI", 0x18, 0x50, 4) + b"12.5"
+    item = struct.pack("<HHI", 0xFFFE, 0xE000, len(value)) + value
+    first = struct.pack("<HHI", 8, 0x60, 2) + b"CT"
+    data = first + struct.pack("<HHI", 0x40, 0x275, (before + 1) * len(item)) + item * (before + 1)
+    header = read_header(BytesIO(data[:-cut]))
+    assert header.truncated
+    assert list(header.dataset) == [0x00080060, 0x00400275][: before + 1]
+    assert not before or [set(one) for one in header.dataset[0x00400275].items] == [{0x00104000, 0x00180050}]
+
+
 def test_a_deflated_file_comes_back():
     data = (Path(pydicom.data.__file__).parent / "test_files" / "image_dfl.dcm").read_bytes()
     plain = inflated(BytesIO(data))
@@ -81,6 +94,7 @@ def test_any_bytes_are_read_without_an_error(data, start):
     assert header.end <= len(start + data)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 60), st.booleans(), st.booleans())
 def test_sequences_of_any_depth_come_back(depth, endless, implicit):
     data = struct.pack("<HH2sH", 0x10, 0x4000, b"LT", 4) + b"deep"

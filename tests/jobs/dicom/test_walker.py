@@ -8,6 +8,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from jobs.dicom import walker
+from jobs.dicom.private import may_be_number_of_record
 from jobs.dicom.profile import DATES, DEVICE, FULL_DATES, UIDS, Profile
 from jobs.dicom.reader import read_header
 from jobs.dicom.writer import Encoder
@@ -195,3 +196,11 @@ def test_private_numbers_of_the_public_allow_list_stay():
 def test_no_private_element_stays_without_the_option():
     dataset, _ = private([])
     assert not [element for element in dataset.iterall() if element.tag.is_private]
+
+
+@pytest.mark.parametrize(
+    ("number", "record"),
+    [("5955447000", True), ("19530412", True), ("-123456789.5", True), ("63870000", False), ("912", False)],
+)
+def test_a_private_number_with_as_many_digits_as_a_record_is_taken_for_one(number, record):
+    assert may_be_number_of_record(number) is record
