@@ -87,7 +87,7 @@ def test_the_card_tells_columns_counts_and_versions(built):
     assert "creativecommons.org/licenses/by/4.0" in found["LICENSE"].decode()
     told = json.loads(found["snapshot.json"])
     assert told["tables"] == built.snapshot.tables
-    assert told["made_by"]["curated.crops"][0]["stage_version"] == "1"
+    assert told["made_by"]["curated.crops"][0]["stage_version"] == CROP.version
 
 
 def test_at_least_k_patients_are_alike_in_what_is_told_and_no_cell_is_lost(built):
