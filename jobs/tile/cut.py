@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from jobs.errors import BadInput
+from jobs.errors import BadInput, HemalakeError
 from jobs.frames import Row, ddl, rows_type
 from jobs.pixels.crop import Crop, cut
 from jobs.pixels.digest import pixel_sha256
@@ -66,8 +66,12 @@ class Planner(Opener):
                 raise BadInput(Reason.PIXEL_SIZE_MISSING)
             with self.reader(row["uri"]) as reader:
                 planned["tiles"] = self._tiles(row, reader)
-        except BadInput as problem:
-            planned["reason"] = problem.reason.value
+        except BadInput as bad:
+            planned["reason"] = bad.reason.value
+        except (HemalakeError, MemoryError):
+            raise
+        except Exception:  # a decoder failed in a way of its own
+            planned["reason"] = Reason.UNREADABLE.value
         yield planned
 
     def _tiles(self, row: Row, reader: Reader) -> list[Row]:
@@ -106,21 +110,33 @@ class Cutter(Opener):
         Args:
             row: scan_id, uri, mpp_x, mpp_y, and tiles of one size with tile_id, x, y, side.
         """
-        tiles = row["tiles"]
-        size, side = self.settings.tiles.size, tiles[0]["side"]
+        size = self.settings.tiles.size
+        left = {tile["tile_id"]: self._place(row, tile, size / tile["side"]) for tile in row["tiles"]}
+        problem = Reason.UNREADABLE
+        try:
+            for unit, found in self._found(row):
+                shown = {"reason": found.reason.value} if isinstance(found, BadInput) else _shown(found, size)
+                yield left.pop(unit) | shown
+        except BadInput as bad:
+            problem = bad.reason
+        except (HemalakeError, MemoryError):
+            raise
+        except Exception:  # a decoder failed in a way of its own; the tiles so far are good
+            pass
+        for place in left.values():
+            yield place | {"reason": problem.value}
+
+    def _found(self, row: Row) -> Iterator[tuple[str, Crop | BadInput]]:
+        """tile_id and pixels of each tile, at the level that is just finer than wanted."""
+        tiles, pad = row["tiles"], self.settings.crop.pad
         with self.reader(row["uri"]) as reader:
             number = best_level(reader.levels, sqrt(row["mpp_x"] * row["mpp_y"]), self.settings.tiles.mpp)
             factor = reader.levels[number].downsample
             corners = np.array([(tile["x"], tile["y"]) for tile in tiles], dtype=np.float64)
-            width = max(1, round(side / factor))
-            windows = np.hstack([np.round(corners / factor), np.full_like(corners, width)]).astype(np.int64)
-            red, green, blue = self.settings.crop.pad
-            for index, found in cut(LevelView(reader, number), windows, (red, green, blue)):
-                place = self._place(row, tiles[index], size / side)
-                if isinstance(found, BadInput):
-                    yield place | {"reason": found.reason.value}
-                else:
-                    yield place | _shown(found, size)
+            side = max(1, round(tiles[0]["side"] / factor))
+            windows = np.hstack([np.round(corners / factor), np.full_like(corners, side)]).astype(np.int64)
+            for index, found in cut(LevelView(reader, number), windows, (pad[0], pad[1], pad[2])):
+                yield tiles[index]["tile_id"], found
 
     def _place(self, row: Row, tile: Row, scale: float) -> Row:
         return {
