@@ -23,6 +23,7 @@ from jobs.store import Store, hadoop_path
 from schemas.contract import Column, Privacy
 from schemas.released_cells import IMAGE, RELEASED_CELLS
 from schemas.samples import SAMPLES
+from schemas.stages import CROP
 from tests.jobs.release import hospital
 from tests.jobs.release.conftest import Built, fresh_process, put
 
