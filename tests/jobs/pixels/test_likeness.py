@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from jobs.pixels import neighbours, register, spectrum
+from jobs.pixels import neighbours, pairs, register, spectrum
 from jobs.pixels.likeness import Likeness, Match, reach_of
 from jobs.pixels.picture import padding, square_of
 
@@ -87,3 +87,25 @@ def test_padding_is_unknown_whatever_its_colour(colour: int) -> None:
     assert not unknown[:, :96].any()
     assert not padding(noise).any()
     assert (square_of(padded)[:, 48:] == 0).all()
+
+
+def lone_cell(*neighbours: tuple[int, int]) -> np.ndarray:
+    """A cell on a wide ground, the same each time, with others around it."""
+    y, x = np.mgrid[:250, :250]
+    picture = np.full((250, 250), 235.0)
+    for row, column, radius in ((125, 125, 34), *((row, column, 22) for row, column in neighbours)):
+        picture[np.hypot(x - column, y - row) < radius] = 150
+    picture[np.hypot(x - 133, y - 120) < 16] = 60
+    picture[np.hypot(x - 112, y - 134) < 9] = 90
+    return np.repeat(picture[..., None], 3, axis=2).astype(np.uint8)
+
+
+def test_a_neighbour_that_only_one_shows_tells_two_apart():
+    shown = [lone_cell(), lone_cell(), lone_cell((40, 45)), lone_cell((125, 225))]
+    squares = np.stack([square_of(one, np.zeros((250, 250), dtype=bool)) for one in shown])
+    sides = np.full(len(shown), 250)
+    judge = pairs.judge(squares, sides, sides, np.zeros(len(shown), dtype=bool))
+    same, one_more, other_neighbours = judge.compare(np.array([[0, 1], [0, 2], [2, 3]]))
+    assert same is not None
+    assert one_more is None
+    assert other_neighbours is None
