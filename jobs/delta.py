@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from jobs.changes import ACTION
 from jobs.errors import ContractMismatch
 from jobs.store import Store, hadoop_path
-from schemas.contract import Table
+from schemas.contract import Column, Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -78,22 +78,23 @@ def take(log: Any, store: Store, uri: str, files: Sequence[str], table: Table, n
 
 
 def _facts(store: Store, file: str, table: Table) -> tuple[int, dict[str, Any]]:
-    """Size of a Parquet file, and what Delta wants to know of it: rows, and the range of the column of the scope."""
+    """Size of a Parquet file, and what Delta wants to know of it: rows, and nulls and range of each column.
+
+    All columns that have statistics in this table get them: where some lack them, delta-rs takes the file for one
+    that no filter on these columns can match.
+    """
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     with store.open(file) as stream:
         size = stream.seek(0, io.SEEK_END)
-        found = pq.ParquetFile(stream)
-        told: dict[str, Any] = {"numRecords": found.metadata.num_rows}
-        if table.scope:
-            values = found.read([table.scope]).column(0)
-            ends = pc.min_max(values).as_py()
-            told |= {
-                "minValues": {table.scope: ends["min"]},
-                "maxValues": {table.scope: ends["max"]},
-                "nullCount": {table.scope: values.null_count},
-            }
+        rows = pq.read_table(stream, columns=[column.name for column in _measured(table)])
+    told: dict[str, Any] = {"numRecords": rows.num_rows, "minValues": {}, "maxValues": {}, "nullCount": {}}
+    for name, values in zip(rows.column_names, rows.columns, strict=True):
+        ends = pc.min_max(values).as_py()
+        told["nullCount"][name] = values.null_count
+        if ends["min"] is not None:
+            told["minValues"][name], told["maxValues"][name] = ends["min"], ends["max"]
     return size, told
 
 
@@ -188,6 +189,11 @@ def schema(table: Table) -> Any:
 
 def _statistics(table: Table) -> dict[str, str]:
     """Leave images out of the statistics of files: nobody asks for the least image."""
-    kept = [c.name for c in table.columns if not c.type.startswith(("binary", "array", "map"))]
+    kept = [column.name for column in _measured(table)]
     has_binary = any(c.type == "binary" for c in table.columns)
     return {"delta.dataSkippingStatsColumns": ",".join(kept)} if has_binary else {}
+
+
+def _measured(table: Table) -> list[Column]:
+    """The columns that have statistics in a table with images."""
+    return [column for column in table.columns if not column.type.startswith(("binary", "array", "map"))]

@@ -27,13 +27,19 @@ _HEADER = [
 class Slide:
     """The headers of a scan's files."""
 
-    def __init__(self, headers: list[Dataset]) -> None:
-        self.headers = headers
+    def __init__(self, headers: list[Dataset], shown: Dataset | None = None) -> None:
+        """Keep the headers.
+
+        Args:
+            headers: of all files.
+            shown: of the file whose level counts as the first; None: the largest of the series.
+        """
+        self.headers, self._shown = headers, shown
 
     @property
     def size(self) -> tuple[int, int]:
         """Width and height of the first level, in pixels."""
-        first = max(self.headers, key=_columns)
+        first = self._shown or max(self.headers, key=_columns)
         return _columns(first), int(first.TotalPixelMatrixRows)
 
     def place(self, found: Dataset) -> Place | None:
@@ -51,9 +57,8 @@ class Slide:
         image = self._referenced(found)
         if image is None:
             return None
-        first = max(
-            (header for header in self.headers if header.SeriesInstanceUID == image.SeriesInstanceUID), key=_columns
-        )
+        series = [header for header in self.headers if header.SeriesInstanceUID == image.SeriesInstanceUID]
+        first = self._shown or max(series, key=_columns)
         if found.AnnotationCoordinateType == "3D":
             return from_glass(first)
         scale = np.array([_columns(first) / _columns(image), first.TotalPixelMatrixRows / image.TotalPixelMatrixRows])
@@ -114,7 +119,8 @@ def frame_corner(image: Dataset, frame: int) -> NDArray[np.float64]:
 def open_slide(path: Path) -> Slide | None:
     """The headers of a DICOM scan: one file, or a folder of them; None where there is no whole slide.
 
-    A single file is one level of several: those of its series beside it belong to it.
+    A single file is the one level that is shown. Those of its series beside it belong to it: annotations may refer to
+    them.
     """
     files = sorted(path.iterdir()) if path.is_dir() else [path]
     headers = [header for file in files if (header := _header(file)) is not None]
@@ -122,7 +128,7 @@ def open_slide(path: Path) -> Slide | None:
         series = headers[0].get("SeriesInstanceUID")
         beside = (_header(file) for file in sorted(path.parent.iterdir()) if file != path)
         headers += [header for header in beside if header is not None and header.get("SeriesInstanceUID") == series]
-    return Slide(headers) if headers else None
+    return Slide(headers, headers[0] if path.is_file() else None) if headers else None
 
 
 def _header(file: Path) -> Dataset | None:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from jobs.crop.fingerprints import fingerprint
 from jobs.crop.plan import Options, places, sides
@@ -22,6 +21,7 @@ from jobs.pixels.digest import pixel_sha256
 from jobs.pixels.encode import ENCODER_VERSIONS, ENCODERS, MEDIA_TYPES
 from jobs.pixels.open import open_scan
 from jobs.pixels.reader import Mpp, Reader
+from jobs.pixels.shrink import shrunk
 from jobs.settings import Settings
 from jobs.store import Store
 from schemas.reasons import Reason
@@ -199,13 +199,8 @@ def overview(reader: Reader, side: int) -> tuple[NDArray[np.uint8], float]:
     scale = min(1.0, side / max(width, height))
     large_enough = [n for n, level in enumerate(reader.levels) if level.width >= width * scale]
     number = max(large_enough, default=0)
-    level = reader.levels[number]
-    whole = np.full((level.height, level.width, 3), 255, dtype=np.uint8)
-    for tile in reader.tiles(number):
-        whole[tile.y : tile.y + tile.height, tile.x : tile.x + tile.width] = reader.decode(tile)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small = Image.fromarray(whole).resize(size, Image.Resampling.BOX)
-    return np.asarray(small, dtype=np.uint8), scale
+    return shrunk(reader, number, *size), scale
 
 
 def _pixels(pixels: NDArray[np.uint8], encoding: str) -> Row:

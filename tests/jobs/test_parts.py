@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable
 
@@ -24,6 +25,7 @@ TABLE = Table(
     own_columns=(
         Column("unit_id", "string", "The thing."),
         Column("scan_id", "string", "Where it is."),
+        Column("note", "string", "What is never known.", nullable=True),
         Column("image", "binary", "How it looks."),
     ),
 )
@@ -93,3 +95,9 @@ def test_files_become_the_tables_own(place):
     assert json.loads(log.history(1)[0]["userMetadata"]) == note
     facts = pa.table(log.get_add_actions(flatten=True)).to_pydict()
     assert sorted(facts["min.scan_id"]) == ["a", "b"]
+    # Readers skip files by their statistics: each column must find its rows.
+    held = log.to_pyarrow_dataset()
+    for name, value in (("unit_id", "b7"), ("stage_version", "1"), ("scan_id", "a")):
+        found = held.to_table(columns=["unit_id"], filter=pc.field(name) == value).num_rows
+        assert found == sum(row[name] == value for row in rows) > 0
+    assert held.to_table(filter=pc.field("note").is_null()).num_rows == len(rows)

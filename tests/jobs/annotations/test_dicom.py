@@ -113,6 +113,8 @@ def test_coordinates_of_another_level(tmp_path, slide):
     assert read_shapes(path, image=folder)[0].box == (40, 80, 120, 200)
     file = folder / f"{first.SOPInstanceUID}.dcm"
     assert read_shapes(path, image=file)[0].box == (40, 80, 120, 200)
+    coarse = folder / f"{second.SOPInstanceUID}.dcm"
+    assert read_shapes(path, image=coarse)[0].box == (10, 20, 30, 50)
     assert read_shapes(ann("POLYGON", [SQUARE], tmp_path, refer(ann_header(), first)), image=folder)[0].box == (
         10, 20, 30, 50,
     )  # fmt: skip

@@ -23,6 +23,7 @@ from jobs.store import Store, hadoop_path
 from schemas.contract import Column, Privacy
 from schemas.released_cells import IMAGE, RELEASED_CELLS
 from schemas.samples import SAMPLES
+from schemas.stages import CROP
 from tests.jobs.release import hospital
 from tests.jobs.release.conftest import Built, fresh_process, put
 
@@ -87,7 +88,7 @@ def test_the_card_tells_columns_counts_and_versions(built):
     assert "creativecommons.org/licenses/by/4.0" in found["LICENSE"].decode()
     told = json.loads(found["snapshot.json"])
     assert told["tables"] == built.snapshot.tables
-    assert told["made_by"]["curated.crops"][0]["stage_version"] == "1"
+    assert told["made_by"]["curated.crops"][0]["stage_version"] == CROP.version
 
 
 def test_at_least_k_patients_are_alike_in_what_is_told_and_no_cell_is_lost(built):
