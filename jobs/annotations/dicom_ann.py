@@ -21,6 +21,7 @@ from pydicom.dataset import Dataset
 from jobs.annotations.dicom_slide import Slide
 from jobs.annotations.names import Notes
 from jobs.annotations.shape import NO_FACTS, Shape, malformed, rectangle, ring_of, words
+from jobs.dicom.deflate import inflated
 from jobs.dicom.length import walk
 from jobs.errors import BadInput
 from schemas.reasons import Reason
@@ -29,6 +30,11 @@ logging.getLogger("pydicom").propagate = False  # its messages quote the data
 
 SOP_CLASS = "1.2.840.10008.5.1.4.1.1.91.1"
 """Microscopy Bulk Simple Annotations Storage."""
+_WANTED = [
+    *("SOPClassUID", "AnnotationCoordinateType", "PixelOriginInterpretation", "ContainerIdentifier"),
+    *("ContentCreatorName", "FrameOfReferenceUID", "ReferencedImageSequence", "AnnotationGroupSequence"),
+]
+"""All else is skipped: what is of no use here may be of any length."""
 _CORNERS = 64
 """Of the polygon that stands for an ellipse; its four extreme points are added, so the box is exact."""
 Points = NDArray[np.float64]
@@ -43,10 +49,11 @@ def open_ann(stream: BinaryIO) -> Dataset:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of pydicom on odd values, which it quotes
-            size = stream.seek(0, SEEK_END)
-            walk(stream, size)
-            stream.seek(0)
-            found = pydicom.dcmread(stream, stop_before_pixels=True)
+            plain = inflated(stream) or stream
+            size = plain.seek(0, SEEK_END)
+            walk(plain, size)
+            plain.seek(0)
+            found = pydicom.dcmread(plain, stop_before_pixels=True, specific_tags=_WANTED)
             if words(found.get("SOPClassUID")) != SOP_CLASS:
                 raise BadInput(Reason.UNKNOWN_FORMAT)
             for _ in found.iterall():

@@ -52,7 +52,7 @@ POINTS = (
 """A point."""
 IMAGES = ("image", "filename", "imagename", "scan", "imagefile", "imagepath", "slide", "slidename", "file", "imageid")
 LABELS = ("label", "class", "category", "classname", "labelname", "categoryname", "celltype", "classification",
-          "type", "name", "classid", "labelid", "categoryid")  # fmt: skip
+          "type", "name", "cellclass", "celllabel", "classid", "labelid", "categoryid")  # fmt: skip
 ANNOTATORS = ("examiner", "annotator", "annotatedby", "reader", "rater")
 IDS = ("annotation", "annotationid", "id", "objectid", "shapeid")
 FACTS = {"confidence": "confidence", "score": "confidence", "round": "round", "annotatedat": "annotated_at",

@@ -14,6 +14,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
 from jobs.annotations import read_shapes
+from jobs.errors import BadInput
 from schemas.reasons import Reason
 from tests.jobs.annotations.writers import ann_group, ann_header, saved
 
@@ -97,6 +98,21 @@ def test_the_box_of_an_ellipse_is_exact(tmp_path, turn):
     shape = read_shapes(ann("ELLIPSE", [ends], tmp_path))[0]
     assert shape.kind == "polygon"
     assert shape.box == pytest.approx((*(5000 - reach), *(5000 + reach)), abs=0.01)
+
+
+def test_a_deflated_file_is_read_without_what_it_does_not_need(tmp_path):
+    found = ann_header()
+    found.AnnotationGroupSequence = [ann_group("POINT", [SQUARE[:1]], "BLA")]
+    found.add_new(0x00091010, "OB", bytes(1 << 24))
+    plain = pydicom.dcmread(io.BytesIO(saved(found)))
+    plain.file_meta.TransferSyntaxUID = pydicom.uid.DeflatedExplicitVRLittleEndian
+    path = tmp_path / "deflated"
+    plain.save_as(path)
+    assert path.stat().st_size < 1 << 16
+    assert [(s.coordinates, s.label, s.reason) for s in read_shapes(path)] == [((10, 20), "BLA", "")]
+    path.write_bytes(path.read_bytes()[:-2000])
+    with pytest.raises(BadInput):
+        read_shapes(path)
 
 
 def test_what_a_group_says(tmp_path):
