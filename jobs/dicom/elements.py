@@ -96,6 +96,8 @@ def are_numbers_or_bytes(element: Element, attribute: Attribute, order: str) -> 
         spelled = any(_are_words(one) or _holds_word(attribute, one) for one in (element.value, swapped))
         return len(element.value) % size == 0 and not spelled
     data = element.value[:65536].rstrip(b"\0 ")
+    if _holds_word(attribute, data):
+        return False
     return len(data) < 4 or not (_are_words(data) or _is_mostly_text(data, 0.7 if element.vr == "OB" else 0.9))
 
 
@@ -120,5 +122,6 @@ def _are_words(data: bytes) -> bool:
 
 
 def _holds_word(attribute: Attribute, data: bytes) -> bool:
-    """Whether a name stands among numbers that are those of no lookup table, whose ramps spell the alphabet."""
-    return attribute.vr in BINARY_SIZES and len(data) <= _NOT_MANY and _LONG_WORD.search(data) is not None
+    """Whether a name stands among numbers or bytes; those of pixels and lookup tables spell much by chance."""
+    numbers = attribute.vr in BINARY_SIZES or (attribute.vr == "OB" and attribute.keyword != "PixelData")
+    return numbers and len(data) <= _NOT_MANY and _LONG_WORD.search(data) is not None
