@@ -56,10 +56,22 @@ def peer(name: str, inputs: Path, out: Path, _: Path) -> dict[str, Path]:
     return {path.name: path for path in out.iterdir() if path.is_file()}
 
 
-def hemalake(_: str, inputs: Path, out: Path, key: Path) -> dict[str, Path]:
+def hemalake(_: str, inputs: Path, out: Path, key: Path, *more: str) -> dict[str, Path]:
     """Run `hemalake deidentify-files`; its outputs by the name of their input, as its map says."""
     told = out.with_suffix(".jsonl")
-    command = [sys.executable, "-m", "jobs.cli", "deidentify-files", inputs, out, "--key", f"@{key}", "--map", told]
+    command = [
+        sys.executable,
+        "-m",
+        "jobs.cli",
+        "deidentify-files",
+        inputs,
+        out,
+        "--key",
+        f"@{key}",
+        "--map",
+        told,
+        *more,
+    ]
     subprocess.run([*command, "--jobs", "1"], check=False, stdout=subprocess.DEVNULL, cwd=HERE.parent)
     lines = [json.loads(line) for line in told.read_text().splitlines()]
     return {Path(line["input"]).name: out / line["output"] for line in lines if line["output"]}
@@ -73,6 +85,8 @@ def score(name: str, inputs: Path, planted: dict[str, Planted], work: Path) -> d
     started = time.perf_counter()
     outputs = (hemalake if name == "hemalake" else peer)(name, inputs, out, work / "key")
     seconds = time.perf_counter() - started
+    actions = midi_b.actions(inputs, planted, outputs)
+    actions["pixels hidden"] = hidden(name, work)
     shares = deid_score.kept(inputs, planted, outputs)
     links, patients = deid_score.linked(inputs, planted, outputs)
     return {
@@ -85,8 +99,21 @@ def score(name: str, inputs: Path, planted: dict[str, Planted], work: Path) -> d
         "patients": patients,
         "refused": len(planted) - len(outputs),
         "files_per_s": round(len(planted) / seconds, 1),
-        "midi_b": midi_b.actions(inputs, planted, outputs),
+        "midi_b": actions,
     }
+
+
+def hidden(name: str, work: Path) -> tuple[int, int]:
+    """Run one tool over pictures with burned-in text, HemaLake with its search for such; see `midi_b.hidden`."""
+    inputs, out = work / f"burned-{name}", work / f"burned-out-{name}"
+    inputs.mkdir()
+    out.mkdir()
+    places = midi_b.burn(inputs)
+    if name == "hemalake":
+        outputs = hemalake(name, inputs, out, work / "key", "--look-for-text")
+    else:
+        outputs = peer(name, inputs, out, work / "key")
+    return midi_b.hidden(inputs, places, outputs)
 
 
 def show(scores: dict[str, dict[str, Any]]) -> None:

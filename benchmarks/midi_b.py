@@ -1,6 +1,7 @@
 """How many actions a tool got right, by the action types of MIDI-B (NCI's de-identification benchmark of 2024).
 
-A file without an output has none of its actions right. `pixels hidden` is not scored, as no text is planted in pixels.
+A file without an output has none of its actions right, but for `pixels hidden`: of the pictures that text is burned
+into, those are right that have no output, or one in which the text is painted over.
 """
 
 from __future__ import annotations
@@ -8,13 +9,18 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import date, timedelta
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
 import deid_score
+import numpy as np
 import pydicom
 from leak_corpus import Planted
+from PIL import Image, ImageDraw, ImageFont
 from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 
 from jobs.dicom.codes import is_registered
 from jobs.dicom.profile import Do, default_profile
@@ -23,6 +29,9 @@ TYPES = (
     "text removed", "text retained", "tag retained", "date shifted", "uid changed", "uid consistent",
     "patient id consistent", "pixels retained",
 )  # fmt: skip
+_SIZES, _GROUNDS = (10, 14, 20, 28), (20, 90, 160, 230)
+"""Letters that are burned in, in px, and the grey level beneath them; half of each are turned by 90 degrees."""
+_SIDE = 320
 Score = dict[str, tuple[int, int]]
 """Action type to how many are right, and how many there are."""
 
@@ -55,6 +64,55 @@ def actions(inputs: Path, planted: dict[str, Planted], outputs: dict[str, Path])
     count("patient id consistent", _patients(files))
     count("pixels retained", (_same_pixels(inputs / name, outputs.get(name)) for name in planted))
     return {kind: (right[kind], due[kind]) for kind in TYPES}
+
+
+def burn(folder: Path) -> dict[str, tuple[slice, slice]]:
+    """Write pictures with a name and a number burned in; rows and columns of the writing by file name."""
+    places = {}
+    for number, (size, ground, turned) in enumerate(product(_SIZES, _GROUNDS, (False, True))):
+        noise = np.random.default_rng(number).normal(ground, 6, (_SIDE, _SIDE)).clip(0, 255).astype(np.uint8)
+        picture = Image.fromarray(noise)
+        ImageDraw.Draw(picture).text(
+            (20, 40),
+            f"Zanqui Jormund {471100 + number}",
+            fill=255 if ground < 128 else 0,
+            font=ImageFont.load_default(size),
+        )
+        changed = np.argwhere(np.asarray(picture) != noise)
+        (top, left), (bottom, right) = changed.min(axis=0), changed.max(axis=0) + 1
+        place = slice(int(top), int(bottom)), slice(int(left), int(right))
+        if turned:
+            picture = picture.transpose(Image.Transpose.TRANSPOSE)
+            place = place[1], place[0]
+        name = f"burned_{number:02d}.dcm"
+        _capture(picture, number).save_as(folder / name, enforce_file_format=True)
+        places[name] = place
+    return places
+
+
+def _capture(picture: Image.Image, number: int) -> Dataset:
+    """A secondary capture of a grey picture (PS3.3 section A.8.1)."""
+    dataset = Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.SOPClassUID, dataset.SOPInstanceUID = SecondaryCaptureImageStorage, f"1.999.888.{number + 1}"
+    dataset.StudyInstanceUID, dataset.SeriesInstanceUID = "1.999.888.100", "1.999.888.101"
+    dataset.PatientID, dataset.PatientName, dataset.Modality = f"B{number:07d}", "Laine^Aino", "OT"
+    dataset.Rows, dataset.Columns, dataset.SamplesPerPixel = picture.height, picture.width, 1
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 8, 8, 7, 0
+    dataset.PhotometricInterpretation, dataset.PixelData = "MONOCHROME2", picture.tobytes()
+    return dataset
+
+
+def hidden(inputs: Path, places: dict[str, tuple[slice, slice]], outputs: dict[str, Path]) -> tuple[int, int]:
+    """Burned-in texts of which no output shows what stood there, and all of them."""
+    shown_still = sum(name in outputs and _is_same(inputs / name, outputs[name], at) for name, at in places.items())
+    return len(places) - shown_still, len(places)
+
+
+def _is_same(before: Path, after: Path, place: tuple[slice, slice]) -> bool:
+    one, other = (pydicom.dcmread(path).pixel_array[place] for path in (before, after))
+    return bool((one == other).mean() > 0.5)
 
 
 def shown(score: Score) -> str:

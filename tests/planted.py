@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 SHORTEST_NUMBER = 8
 """Numbers with fewer digits, such as postal codes, turn up by chance in times, sizes and ports."""
@@ -18,7 +23,31 @@ def leaks(truth: Path, places: Iterable[Path]) -> list[str]:
     files = [file for place in places for file in sorted(place.rglob("*")) if file.is_file()]
     assert files
     assert len(values) > 20
-    return [f"{values[hit]} in {file}" for file in files for hit in set(pattern.findall(file.read_bytes()))]
+    return [f"{values[hit]} in {file}" for file in files for hit in set(pattern.findall(_held(file)))]
+
+
+def _held(file: Path) -> bytes:
+    """A file's bytes; of formats that compress or part values, with what they hold unpacked."""
+    data = file.read_bytes()
+    if data.startswith(b"SQLite format 3\0"):  # Airflow's: values of more than a page are parted
+        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as base:
+            base.text_factory = lambda raw: raw.decode("utf-8", "replace")
+            names = [row[0] for row in base.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+            rows = [row for name in names for row in base.execute(f'SELECT * FROM "{name}"')]
+        return b"\n".join([data, *(_bytes(value) for row in rows for value in row)])
+    if data.startswith(b"PAR1"):
+        table = pq.ParquetFile(file)
+        columns = [name for name, kind in zip(table.schema_arrow.names, table.schema_arrow.types, strict=True)
+                   if not pa.types.is_binary(kind)]  # fmt: skip
+        rows = table.read(columns).to_pylist()
+        return b"\n".join([data, *(json.dumps(row, default=str, ensure_ascii=False).encode() for row in rows)])
+    if data.startswith(b"\x28\xb5\x2f\xfd"):  # Spark's event logs
+        return pa.CompressedInputStream(pa.py_buffer(data), "zstd").read()
+    return data
+
+
+def _bytes(value: object) -> bytes:
+    return value if isinstance(value, bytes) else str(value).encode()
 
 
 def _values(truth: Path) -> dict[bytes, str]:

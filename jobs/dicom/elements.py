@@ -27,6 +27,8 @@ _PRINTABLE_BYTES = bytes(range(32, 127))
 _ENDIAN: dict[str, Literal["little", "big"]] = {"<": "little", ">": "big"}
 _FEW = 256
 """In fewer binary bytes than this a run of letters is no chance; a lookup table can well hold one."""
+_LONG_WORD, _NOT_MANY = re.compile(rb"[A-Za-z]{5}[\w^ -]{5}"), 4096
+"""A name or number of a record among numbers; in so many bytes of numbers, one in a thousand has such by chance."""
 
 
 class Attribute(NamedTuple):
@@ -70,13 +72,16 @@ def are_numbers(element: Element, attribute: Attribute) -> bool:
         and len(value) % size == 0
         and attribute.count_fits(len(value) // size)
         and not _are_words(value)
+        and not _holds_word(attribute, value)
     )
 
 
-def are_numbers_or_bytes(element: Element, order: str) -> bool:
+def are_numbers_or_bytes(element: Element, attribute: Attribute, order: str) -> bool:
     """Whether numbers spell no text in either byte order, tags are those of attributes, and bytes are not text.
 
     Args:
+        element: what is looked at.
+        attribute: what the dictionary says of it.
         order: byte order of the value as `struct` names it.
     """
     size = BINARY_SIZES.get(element.vr)
@@ -88,8 +93,11 @@ def are_numbers_or_bytes(element: Element, order: str) -> bool:
         )
     if size:
         swapped = b"".join(part[::-1] for part in _parts(element.value, size))
-        return len(element.value) % size == 0 and not (_are_words(element.value) or _are_words(swapped))
+        spelled = any(_are_words(one) or _holds_word(attribute, one) for one in (element.value, swapped))
+        return len(element.value) % size == 0 and not spelled
     data = element.value[:65536].rstrip(b"\0 ")
+    if _holds_word(attribute, data):
+        return False
     return len(data) < 4 or not (_are_words(data) or _is_mostly_text(data, 0.7 if element.vr == "OB" else 0.9))
 
 
@@ -111,3 +119,9 @@ def _are_words(data: bytes) -> bool:
     if len(data) < _FEW:
         return _PRINTABLE.fullmatch(data) is not None or _WORDS.search(data) is not None
     return _is_mostly_text(data, 0.7)
+
+
+def _holds_word(attribute: Attribute, data: bytes) -> bool:
+    """Whether a name stands among numbers or bytes; those of pixels and lookup tables spell much by chance."""
+    numbers = attribute.vr in BINARY_SIZES or (attribute.vr == "OB" and attribute.keyword != "PixelData")
+    return numbers and len(data) <= _NOT_MANY and _LONG_WORD.search(data) is not None

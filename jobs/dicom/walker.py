@@ -250,7 +250,7 @@ class _Walker:
         More zeros than are allowed, as where a long number stands for a short one, say nothing.
         """
         why = _why(action, f"{_UNLISTED}: text among bytes, or more values than allowed")
-        if not are_numbers_or_bytes(element, place.dataset.order):
+        if not are_numbers_or_bytes(element, known, place.dataset.order):
             self.editor.clear(place, element.tag, why)
             return
         longest = BINARY_SIZES.get(element.vr, 0) * (known.most or 0)

@@ -62,7 +62,12 @@ def test_failures_of_every_stage_leave_no_identifier_behind(tmp_path: Path):
     settings = demo.prepare(tmp_path, 4, 1)
     events = tmp_path / "left" / "events"
     events.mkdir(parents=True)
-    conf = f'\n[spark.conf]\n"spark.eventLog.enabled" = "true"\n"spark.eventLog.dir" = "{events.as_uri()}"\n'
+    conf = f'''
+[spark.conf]
+"spark.eventLog.enabled" = "true"
+"spark.eventLog.dir" = "{events.as_uri()}"
+"spark.local.dir" = "{tmp_path / "left" / "local"}"
+'''
     settings.write_text(settings.read_text() + conf)
     script = tmp_path / "failing.py"
     script.write_text(SCRIPT)
@@ -76,4 +81,5 @@ def test_failures_of_every_stage_leave_no_identifier_behind(tmp_path: Path):
     assert said.count("failed:") == 10
     zones = [tmp_path / "lake" / zone for zone in ("curated", "released")]
     places = [tmp_path / "left", *[zone for zone in zones if zone.is_dir()]]
+    assert [file for file in events.rglob("*") if file.is_file()]
     assert leaks(tmp_path / "hospital" / "truth.json", places) == []

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import struct
 from io import BytesIO
 
 import pydicom
 import pytest
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
@@ -204,3 +206,15 @@ def test_no_private_element_stays_without_the_option():
 )
 def test_a_private_number_with_as_many_digits_as_a_record_is_taken_for_one(number, record):
     assert may_be_number_of_record(number) is record
+
+
+def test_a_name_among_many_numbers_goes_and_the_ramp_of_a_lookup_table_stays():
+    dataset = Dataset()
+    numbers = bytes(range(128, 256)) * 3
+    dataset[0x00686350] = DataElement(0x00686350, "US", list(struct.unpack("<200H", numbers + b"Zyxwvut714917 ^ ")))
+    dataset.PixelRepresentation = 0
+    ramp = bytes(range(256))
+    dataset[0x00281201] = DataElement(0x00281201, "OW", ramp)
+    clean(dataset, Pseudonymiser(), patient_id="p", shift_days=-1)
+    assert 0x00686350 not in dataset
+    assert dataset[0x00281201].value == ramp
