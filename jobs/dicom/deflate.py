@@ -37,11 +37,12 @@ def inflated(source: BinaryIO) -> BinaryIO | None:
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
         while chunk := source.read(_CHUNK):
-            while chunk:
+            # What follows the end of the stream, such as its padding, is never consumed.
+            while chunk and not inflater.eof:
                 plain.write(inflater.decompress(chunk, _INFLATED_CHUNK))
                 chunk = inflater.unconsumed_tail
-            if plain.tell() > _INFLATED_MOST:
-                raise DamagedStream
+                if plain.tell() > _INFLATED_MOST:
+                    raise DamagedStream
         plain.write(inflater.flush())
     except zlib.error:
         raise DamagedStream from None
