@@ -29,7 +29,7 @@ def read_shapes(
             it is looked for beside `path`.
 
     Raises:
-        BadInput: the file as a whole cannot be read, or is of no known format.
+        BadInput: the file as a whole cannot be read, is of no known format, or is about other scans.
     """
     try:
         with path.open("rb") as stream:
@@ -53,4 +53,7 @@ def _of_scan(shapes: list[Shape], named: set[str], scan: str) -> list[Shape]:
     if len(images) < 2:
         return shapes
     wanted = meant(images, scan)
-    return [shape for shape in shapes if shape.image in wanted or not shape.image]
+    found = [shape for shape in shapes if shape.image in wanted or not shape.image]
+    if not wanted and not found:
+        raise BadInput(Reason.SCAN_MISSING)
+    return found
