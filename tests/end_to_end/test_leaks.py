@@ -15,17 +15,24 @@ SCRIPT = """
 import sys
 from pyspark.sql import functions as F
 from jobs import frames, lake, pipeline
+from jobs.deduplicate.spread import Bench
 from jobs.errors import HemalakeError
 from jobs.settings import load_settings
 from schemas.stages import STAGES
 
 broken = {"how": None}
-mapped, conform = frames.mapped, lake.Lake._conform
+mapped, conform, rows = frames.mapped, lake.Lake._conform, Bench.rows
 
 def quoting(frame, schema, function):
     def fails(row):
         raise ValueError(f"cannot cast {row}")     # as a library would: the row is in the message
     return mapped(frame, schema, fails if broken["how"] == "executor" else function)
+
+def naming(self, work, blocks, schema):
+    name = one.read("restricted.identifiers").first().value
+    def fails(block):
+        raise ValueError(f"cannot compare {name}")
+    return rows(self, fails if broken["how"] == "executor" else work, blocks, schema)
 
 def identifying(self, table, frame, stage):
     batch = conform(self, table, frame, stage)
@@ -39,7 +46,7 @@ def identifying(self, table, frame, stage):
         return batch.withColumn(number[0], F.lit(-7))
     return batch.withColumn(table.key[0], F.lit(None).cast("string"))
 
-frames.mapped, lake.Lake._conform = quoting, identifying
+frames.mapped, lake.Lake._conform, Bench.rows = quoting, identifying, naming
 one = lake.Lake(load_settings(sys.argv[1]))
 for stage in STAGES:
     for how in ("executor", "contract"):
