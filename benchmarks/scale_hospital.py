@@ -14,16 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from jobs.hospital.cases import chart_of, one_case
-from jobs.hospital.deliver import write, write_manifest
-from jobs.hospital.dicom import write_dicom
+from jobs.hospital.deliver import write, write_manifest, write_scan
 from jobs.hospital.diseases import DISEASES
-from jobs.hospital.fields import write_field
 from jobs.hospital.formats import POINT_COLUMNS, point, table
 from jobs.hospital.people import SOURCES, make_person
 from jobs.hospital.plan import Case, Scan, Vote
 from jobs.hospital.records import RESOURCES, ndjson, resources
 from jobs.hospital.smear import paint_smear
-from jobs.hospital.svs import write_svs
 from jobs.hospital.tables import SCAN_COLUMNS, scan_row
 from jobs.hospital.votes import examiners_of, read_scan
 
@@ -180,10 +177,4 @@ def _draw(task: tuple[Image, Path]) -> None:
     pixels = paint_smear(image.original)
     if image.change:
         pixels = np.ascontiguousarray(CHANGES[image.change].pixels(pixels))
-    scan = image.scan
-    if scan.format == "dicom":
-        contents = write_dicom(scan, pixels)
-    else:
-        contents = [write_svs(scan, pixels) if scan.format == "svs" else write_field(scan, pixels)]
-    for path, content in zip(scan.files, contents, strict=True):
-        write(landing / path, content)
+    write_scan(image.scan, pixels, landing)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from io import RawIOBase
 from threading import Lock
 from typing import BinaryIO, cast
 
@@ -135,7 +136,7 @@ class _Chunks:
             if self._next >= self._stop:
                 return 0
             self._stream.seek(begin)
-            size = cast(int, self._stream.readinto(buffer[:wanted]))  # type: ignore[attr-defined]
+            size = cast(RawIOBase, self._stream).readinto(buffer[:wanted]) or 0
             self._next = begin + size if size > self._next - begin else self._stop
             return size
 

@@ -8,6 +8,9 @@ import multiprocessing
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from jobs.hospital.collect import Collection
 from jobs.hospital.dicom import write_dicom
 from jobs.hospital.fields import write_field
@@ -30,7 +33,11 @@ _FEW_PIXELS = 25_000_000
 def render(task: tuple[Scan, Path]) -> None:
     """Draw a scan and write its files below the landing zone; the same bytes in any process."""
     scan, landing = task
-    pixels = paint_section(scan) if scan.kind == "section" else paint_smear(scan)
+    write_scan(scan, paint_section(scan) if scan.kind == "section" else paint_smear(scan), landing)
+
+
+def write_scan(scan: Scan, pixels: NDArray[np.uint8], landing: Path) -> None:
+    """Write the files of a scan that shows `pixels` (height, width, 3), RGB, below the landing zone."""
     if scan.format == "dicom":
         contents = write_dicom(scan, pixels)
     else:
