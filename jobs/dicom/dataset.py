@@ -24,10 +24,17 @@ _NUMBERS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "US or SS": "H"}
 class Element:
     """A data element: a value as bytes, or the items of a sequence."""
 
-    __slots__ = ("endless", "items", "tag", "value", "vr")
+    __slots__ = ("endless", "items", "missing", "tag", "value", "vr")
 
     def __init__(
-        self, tag: int, vr: str, value: bytes = b"", items: list[Dataset] | None = None, *, endless: bool = False
+        self,
+        tag: int,
+        vr: str,
+        value: bytes = b"",
+        items: list[Dataset] | None = None,
+        *,
+        endless: bool = False,
+        missing: int = 0,
     ) -> None:
         self.tag = tag
         self.vr = vr
@@ -36,6 +43,8 @@ class Element:
         self.items = items
         self.endless = endless
         """Whether a sequence is written with delimiters instead of its length."""
+        self.missing = missing
+        """By how many bytes the length that the file states is more than there is."""
 
     @property
     def is_empty(self) -> bool:
@@ -46,10 +55,12 @@ class Element:
 class Dataset(dict[int, Element]):
     """Elements by tag, of an object or of an item in a sequence."""
 
-    __slots__ = ("order", "parent")
+    __slots__ = ("missing", "order", "parent")
 
     def __init__(self, parent: Dataset | None = None, order: str = "<") -> None:
         super().__init__()
+        self.missing = 0
+        """By how many bytes the length that the file states of an item is more than there is."""
         self.parent = parent
         self.order: str = parent.order if parent is not None else order
         """Byte order as `struct` names it."""

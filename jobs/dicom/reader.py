@@ -3,8 +3,8 @@
 Sequences may be nested without end: they are followed by a stack of our own, not by the call stack. What contradicts
 itself is read as far as it makes sense: a length that reaches behind the end of the file, or of the item that the
 element is in, ends there, items without a delimiter end with what holds them, and an element without a value
-representation takes the dictionary's. What the end of the file cuts, a value or an item, is not there, nor
-is an item that is longer than its sequence.
+representation takes the dictionary's. Of a value that is cut nothing is kept, for it says what is not so. By how
+much a length is too large is noted (`missing`), so that it can be written again.
 """
 
 from __future__ import annotations
@@ -99,18 +99,32 @@ def _encoding(start: bytes, syntax: str) -> tuple[bool, str]:
 class _Open:
     """A dataset, or the sequence that holds it, whose end was not met yet."""
 
-    __slots__ = ("dataset", "end", "endless", "explicit", "items", "owner")
+    __slots__ = ("dataset", "end", "endless", "explicit", "items", "owner", "stated")
 
     def __init__(
-        self, dataset: Dataset | None, owner: Dataset, items: list[Dataset], end: int, explicit: bool, endless: bool
+        self,
+        dataset: Dataset | None,
+        owner: Dataset,
+        items: list[Dataset],
+        end: int,
+        stated: int,
+        explicit: bool,
+        endless: bool,
     ) -> None:
         self.dataset = dataset
         """None for a sequence."""
         self.owner = owner
         self.items = items
         self.end = end
+        self.stated = stated
+        """Where it ends as the file states, 0 where it states no length; `end` is no later than what holds it."""
         self.explicit = explicit
         self.endless = endless
+
+    def note_missing(self, end: int) -> None:
+        """Note how much sooner than stated this ends."""
+        part = self.dataset if self.dataset is not None else self.owner[next(reversed(self.owner))]
+        part.missing = self.stated - end
 
 
 def _read(
@@ -123,15 +137,15 @@ def _read(
     head, length_at = struct.Struct(order + "HH2sH").unpack_from, struct.Struct(order + "I").unpack_from
     item_start = struct.pack(order + "HH", _ITEM >> 16, _ITEM & 0xFFFF)
     size, data = source.size, source.need(position + _CHUNK)
-    root, truncated, cuts = Dataset(order=order), False, list[Dataset]()
-    holders = [_Open(root, root, [], size, explicit, False)]
+    root, truncated = Dataset(order=order), False
+    holders = [_Open(root, root, [], size, size, explicit, False)]
     while holders:
         top = holders[-1]
         if position >= top.end or position + 8 > size:
             if position + 8 > size and (top.endless or top.end > size):
                 truncated = True
-                if not top.endless:
-                    _note_cut(holders, cuts)
+            if top.stated > position:
+                top.note_missing(position)
             holders.pop()
             continue
         if position + 16 > len(data):
@@ -140,10 +154,7 @@ def _read(
         tag = of_group << 16 | number
         if of_group == 0xFFFE:
             position += 8
-            length = length_at(data, position - 4)[0]
-            _delimit(holders, tag, length, position)
-            if tag == _ITEM and length != _UNDEFINED and top.end < min(position + length, size):
-                _note_cut(holders, cuts)
+            _delimit(holders, tag, length_at(data, position - 4)[0], position)
             continue
         dataset = top.dataset
         if dataset is None:  # the sequence has no item here, and no delimiter
@@ -156,9 +167,8 @@ def _read(
         if vr in LONG_VRS:
             start = position + 12
             if start > size:
-                truncated = True
-                _note_cut(holders, cuts)
-                break
+                truncated, size = True, position
+                continue
             length = length_at(data, position + 8)[0]
         elif vr is None and top.explicit and code.isalpha() and code.isupper():
             vr = "UN"
@@ -175,39 +185,20 @@ def _read(
         elif endless or vr == "SQ" or (vr in ("", "UN") and data[start : start + 4] == item_start):
             items = list[Dataset]()
             dataset[tag] = Element(tag, vr, items=items, endless=endless)
-            end = top.end if endless else _within(top, start + length, size)
-            holders.append(_Open(None, dataset, items, end, nested, endless))
+            stated = 0 if endless else start + length
+            end = top.end if endless else _within(top, stated, size)
+            holders.append(_Open(None, dataset, items, end, stated, nested, endless))
             position = start
         else:
             position = _within(top, start + length, size)
             if position > len(data):
                 data = source.need(position)
             if position > size:
-                truncated = True
-                _note_cut(holders, cuts)
-                break
-            dataset[tag] = Element(tag, vr, data[start:position])
-    _drop(root, cuts)
-    return root, min(position, size), truncated
-
-
-def _note_cut(holders: list[_Open], cuts: list[Dataset]) -> None:
-    """Note the item of the root's sequence that is being read as one that is not whole."""
-    if len(holders) > 1:
-        cuts += holders[1].items[-1:]
-
-
-def _drop(root: Dataset, cuts: list[Dataset]) -> None:
-    """Take out of the root's sequences the items that an end cuts, for half of an item may say what is not so.
-
-    Such an item lacks what its object demands, and the last of its values is another than it was.
-    """
-    for item in cuts:
-        for tag, element in list(root.items()):
-            if element.items and any(one is item for one in element.items):
-                element.items[:] = [one for one in element.items if one is not item]
-                if not element.items:
-                    del root[tag]
+                truncated, size, position = True, start, start
+                dataset[tag] = Element(tag, vr, missing=length)
+            else:
+                dataset[tag] = Element(tag, vr, data[start:position], missing=start + length - position)
+    return root, source.size if truncated else min(position, size), truncated
 
 
 def _within(top: _Open, end: int, size: int) -> int:
@@ -222,8 +213,9 @@ def _delimit(holders: list[_Open], tag: int, length: int, position: int) -> None
         item = Dataset(top.owner)
         top.items.append(item)
         endless = length == _UNDEFINED
-        end = top.end if endless else min(position + length, top.end)
-        holders.append(_Open(item, item, [], end, top.explicit, endless))
+        stated = 0 if endless else position + length
+        end = top.end if endless else min(stated, top.end)
+        holders.append(_Open(item, item, [], end, stated, top.explicit, endless))
     elif (tag == _ITEM_END and top.dataset is not None and len(holders) > 1) or (
         tag == _SEQUENCE_END and top.dataset is None
     ):

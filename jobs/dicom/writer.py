@@ -7,6 +7,7 @@ import struct
 from jobs.dicom.dataset import LONG_VRS, Dataset, Element
 
 _UNDEFINED = 0xFFFFFFFF
+_LONGEST = 0xFFFFFFFE
 _LONGEST_SHORT = 0xFFFF
 _NUL_PADDED = frozenset(("OB", "OW", "UI", "UN", ""))
 _PIXEL_REPRESENTATION = 0x00280103
@@ -31,7 +32,10 @@ class Encoder:
         self._signed = False
 
     def dataset(self, dataset: Dataset) -> bytes:
-        """All elements in the order of their tags."""
+        """All elements in the order of their tags.
+
+        A length that was too large is so again, by as much, where nothing follows that it could take in.
+        """
         self._signed = dataset.number(_PIXEL_REPRESENTATION, 0) == 1
         parts: list[bytes] = []
         self._elements(dataset, parts)
@@ -42,27 +46,31 @@ class Encoder:
         return meta_group(meta) + self.dataset(dataset)
 
     def _elements(self, dataset: Dataset, parts: list[bytes]) -> None:
+        last = max(dataset, default=0)
         for tag in sorted(dataset):
             element = dataset[tag]
+            missing = element.missing if tag == last else 0
             if element.items is not None:
-                self._sequence(element, element.items, parts)
+                self._sequence(element, element.items, missing, parts)
             else:
-                self._element(element, parts)
+                self._element(element, missing, parts)
 
-    def _element(self, element: Element, parts: list[bytes]) -> None:
+    def _element(self, element: Element, missing: int, parts: list[bytes]) -> None:
         value, tag = element.value, element.tag
+        length = min(len(value) + missing, _LONGEST)
         if len(value) % 2:
             value += b"\0" if element.vr in _NUL_PADDED else b" "
+            length = max(length, len(value))
         if self._implicit:
-            parts.append(self._bare(tag >> 16, tag & 0xFFFF, len(value)))
+            parts.append(self._bare(tag >> 16, tag & 0xFFFF, length))
         else:
             vr = element.vr if len(element.vr) == 2 else self._one_of(element.vr)
-            if vr not in LONG_VRS and len(value) > _LONGEST_SHORT:
+            if vr not in LONG_VRS and length > _LONGEST_SHORT:
                 vr = "UN"
             if vr in LONG_VRS:
-                parts.append(self._long(tag >> 16, tag & 0xFFFF, vr.encode(), 0, len(value)))
+                parts.append(self._long(tag >> 16, tag & 0xFFFF, vr.encode(), 0, length))
             else:
-                parts.append(self._short(tag >> 16, tag & 0xFFFF, vr.encode(), len(value)))
+                parts.append(self._short(tag >> 16, tag & 0xFFFF, vr.encode(), length))
         parts.append(value)
 
     def _one_of(self, vr: str) -> str:
@@ -71,7 +79,7 @@ class Encoder:
             return "SS" if self._signed else "US"
         return _AMBIGUOUS.get(vr, "UN")
 
-    def _sequence(self, element: Element, items: list[Dataset], parts: list[bytes]) -> None:
+    def _sequence(self, element: Element, items: list[Dataset], missing: int, parts: list[bytes]) -> None:
         at, tag = len(parts), element.tag
         parts.append(b"")
         for item in items:
@@ -79,8 +87,8 @@ class Encoder:
             parts.append(b"")
             self._elements(item, parts)
             length = sum(map(len, parts[start:]))
-            parts[start] = self._bare(0xFFFE, 0xE000, length)
-        length = sum(map(len, parts[at:]))
+            parts[start] = self._bare(0xFFFE, 0xE000, min(length + item.missing, _LONGEST))
+        length = min(sum(map(len, parts[at:])) + missing, _LONGEST)
         if element.endless:
             parts.append(self._bare(0xFFFE, 0xE0DD, 0))
             length = _UNDEFINED

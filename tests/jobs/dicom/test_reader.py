@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
 from jobs.deidentify.identifiers import pixel_data_start
+from jobs.dicom.dataset import Element
 from jobs.dicom.deflate import deflate, inflated
 from jobs.dicom.reader import read_header
 from jobs.dicom.writer import Encoder
@@ -66,16 +67,34 @@ def test_a_file_that_is_cut_off_is_read_as_far_as_it_goes(cut):
 
 
 @pytest.mark.parametrize("cut", [1, 9, 20])
-@pytest.mark.parametrize("before", [0, 1])
-def test_a_cut_item_is_not_there_and_whole_ones_before_it_are(cut, before):
-    value = struct.pack("<HHI", 0x10, 0x4000, 4) + b"deep" + struct.pack("<HHI", 0x18, 0x50, 4) + b"12.5"
+@pytest.mark.parametrize("implicit", [True, False])
+def test_a_file_that_ends_within_an_item_is_written_as_one_that_does(cut, implicit):
+    deep, thick = b"deep", b"12.5"
+    if implicit:
+        value = struct.pack("<HHI", 0x10, 0x4000, 4) + deep + struct.pack("<HHI", 0x18, 0x50, 4) + thick
+        head = struct.pack("<HHI", 8, 0x60, 2) + b"CT" + struct.pack("<HH", 0x40, 0x275)
+    else:
+        value = (
+            struct.pack("<HH2sH", 0x10, 0x4000, b"LT", 4) + deep + struct.pack("<HH2sH", 0x18, 0x50, b"DS", 4) + thick
+        )
+        head = struct.pack("<HH2sH", 8, 0x60, b"CS", 2) + b"CT" + struct.pack("<HH2sH", 0x40, 0x275, b"SQ", 0)
     item = struct.pack("<HHI", 0xFFFE, 0xE000, len(value)) + value
-    first = struct.pack("<HHI", 8, 0x60, 2) + b"CT"
-    data = first + struct.pack("<HHI", 0x40, 0x275, (before + 1) * len(item)) + item * (before + 1)
+    data = head + struct.pack("<I", 2 * len(item)) + item * 2
     header = read_header(BytesIO(data[:-cut]))
+    written = Encoder(implicit, "<").dataset(header.dataset)
     assert header.truncated
-    assert list(header.dataset) == [0x00080060, 0x00400275][: before + 1]
-    assert not before or [set(one) for one in header.dataset[0x00400275].items] == [{0x00104000, 0x00180050}]
+    assert data.startswith(written)
+    assert len(data) - cut - 12 < len(written) <= len(data) - cut
+    assert header.dataset[0x00400275].items[0].missing == 0
+
+
+def test_a_length_that_was_too_large_takes_in_nothing_that_is_added():
+    item = struct.pack("<HHI", 0xFFFE, 0xE000, 99) + struct.pack("<HH2sH", 0x10, 0x4000, b"LT", 4) + b"deep"
+    data = struct.pack("<HH2sHI", 8, 0x1115, b"SQ", 0, 107) + item
+    dataset = read_header(BytesIO(data)).dataset
+    dataset[0x00120062] = Element(0x00120062, "CS", b"YES ")
+    again = read_header(BytesIO(Encoder(False, "<").dataset(dataset))).dataset
+    assert again[0x00120062].value == b"YES "
 
 
 def test_a_deflated_file_comes_back():
