@@ -53,13 +53,18 @@ def _folded(text: str) -> str:
 
 
 def _without_accents(text: str) -> str:
-    return unicodedata.normalize("NFKD", text.casefold().translate(_SPECIAL)).translate(_combining())
+    return unicodedata.normalize("NFKD", text.casefold().translate(_SPECIAL)).translate(_LETTERS)
 
 
-@lru_cache(maxsize=1)
-def _combining() -> dict[int, None]:
-    """All accents that Unicode parts from their letters, to be taken out."""
-    return {code: None for code in range(0x300, 0x20000) if unicodedata.combining(chr(code))}
+class _Letters(dict[int, int | None]):
+    """What becomes of a character: an accent that Unicode parts from its letter goes, all else stays."""
+
+    def __missing__(self, code: int) -> int | None:
+        self[code] = None if unicodedata.combining(chr(code)) else code
+        return self[code]
+
+
+_LETTERS = _Letters()
 
 
 def _texts(raw: bytes) -> set[str]:

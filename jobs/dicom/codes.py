@@ -9,9 +9,11 @@ anything: it becomes a keyed HMAC, so that equal codes stay equal.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from functools import cache
+from bisect import bisect_left
+from collections.abc import Callable
+from functools import cache, lru_cache
 from importlib import resources
+from itertools import islice, takewhile
 from typing import NamedTuple
 
 from jobs.dicom.dictionary import uids
@@ -76,7 +78,7 @@ def clean_code(value: str, scheme: str, key_for: Callable[..., str]) -> Code:
 def public_meaning(value: str, scheme: str) -> str | None:
     """Return the meaning of a public code, the code itself where only its form is known to be right, or
     None."""
-    known = _meanings(scheme).get(value)
+    known = _meaning(scheme, value)
     if known is not None:
         return known
     if scheme == "SCT" and _SNOMED.fullmatch(value) and value[-3:-1] in ("00", "10"):
@@ -90,24 +92,24 @@ def public_meaning(value: str, scheme: str) -> str | None:
     return None
 
 
-def public_meanings() -> Iterator[str]:
-    """Yield every public meaning of a code, and the units of measurement themselves."""
-    for named in _codes().values():
-        yield from (meaning for meanings in named.values() for meaning in meanings)
-    yield from _codes()["UCUM"]
+def public_meanings() -> list[str]:
+    """Every public meaning of a code, and the units of measurement themselves."""
+    lines = _lines()
+    units = lines[bisect_left(lines, "UCUM\t") : bisect_left(lines, "UCUM\n")]
+    return [line.rpartition("\t")[2] for line in lines] + list({line.split("\t")[1] for line in units})
+
+
+@lru_cache(maxsize=1 << 14)
+def _meaning(scheme: str, code: str) -> str | None:
+    """The meaning of a code that the dictionary has; of several the shortest, which is the one that PS3.16 prints."""
+    lines, start = _lines(), f"{scheme}\t{code}\t"
+    at = bisect_left(lines, start)
+    same = takewhile(lambda line: line.startswith(start), islice(lines, at, None))
+    meaning = min((line[len(start) :] for line in same), key=len, default=None)
+    return None if meaning is None else meaning[:64].strip()
 
 
 @cache
-def _meanings(scheme: str) -> dict[str, str]:
-    """Meaning by code; of several the shortest, which is the one that PS3.16 prints."""
-    return {code: min(meanings, key=len)[:64].strip() for code, meanings in _codes().get(scheme, {}).items()}
-
-
-@cache
-def _codes() -> dict[str, dict[str, list[str]]]:
-    """Scheme to code to its meanings, in ASCII."""
-    found: dict[str, dict[str, list[str]]] = {}
-    for line in CODE_MEANINGS.read_text("ascii").splitlines():
-        scheme, code, meaning = line.split("\t")
-        found.setdefault(scheme, {}).setdefault(code, []).append(meaning)
-    return found
+def _lines() -> list[str]:
+    """Scheme, code and meaning, parted by tabs, in ASCII and in order."""
+    return sorted(CODE_MEANINGS.read_text("ascii").splitlines())
