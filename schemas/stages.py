@@ -79,7 +79,7 @@ DEIDENTIFY = Stage(
     ),
     unit="file, record and annotation",
     settings=("sources", "deidentify"),
-    version="3",
+    version="4",
 )
 CROP = Stage(
     name="crop",

@@ -14,7 +14,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from importlib import resources
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from jobs.deidentify.identifiers import Identifiers
 from jobs.deidentify.tokens import LONG, SHORTEST, Range
@@ -74,6 +74,14 @@ def _texts(raw: bytes) -> set[str]:
     return {raw.decode("utf-8", "ignore"), raw.decode("latin-1")}
 
 
+class Everyone(NamedTuple):
+    """What the patients of a batch are identified by."""
+
+    names: frozenset[str]
+    ids: frozenset[str]
+    """Numbers, addresses and the like, of which no part says anything alone."""
+
+
 class Batch:
     """The identifiers of all patients of a batch; add them all, then search."""
 
@@ -87,6 +95,14 @@ class Batch:
         self._long: set[bytes] = set()
         self._clean: set[bytes] = set()
         self._pixels: PixelSearch | None = None
+
+    @classmethod
+    def of(cls, everyone: Everyone) -> Batch:
+        """The batch of patients who were identified before."""
+        batch = cls()
+        names, ids = ({value.encode() for value in values} for values in everyone)
+        batch.add(Identifiers(names=names, ids=ids))
+        return batch
 
     def add(self, found: Identifiers) -> None:
         """Add what one input says of its patient."""
@@ -123,9 +139,10 @@ class Batch:
         if len(word) >= LONG and not word.isdigit():
             self._starts.setdefault(word[:LONG], set()).add(word)
 
-    def found_in(self, stream: BinaryIO, pixels: Iterable[Range], own: Identifiers) -> bool:
+    def found_in(self, stream: BinaryIO, pixels: Iterable[Range] = (), own: Identifiers | None = None) -> bool:
         """Whether an output holds an identifier of anybody in the batch, or a birth date or number of its own
         patient."""
+        own = own or Identifiers()
         position = 0
         stream.seek(0)
         for part in sorted(pixels):

@@ -6,9 +6,10 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from jobs.accounting import HELD, HELD_TYPE, held_row
+from jobs.deidentify.batch import Batch, Everyone
 from jobs.deidentify.record_rules import free_text_paths
 from jobs.deidentify.records import Record, clean_records
-from jobs.deidentify.scans import pseudonyms_of
+from jobs.deidentify.scans import batch_of, pseudonyms_of
 from jobs.errors import SettingsError
 from jobs.frames import Row, ddl, mapped, rows_type, spread
 from jobs.lake import Lake, Work
@@ -101,6 +102,21 @@ def identifiers_of_patients(lake: Lake) -> DataFrame:
     return known.groupBy("patient_id").agg(F.sort_array(F.collect_set("value")).alias("identifiers"))
 
 
+def everyone(lake: Lake, patients: DataFrame, images: DataFrame) -> Everyone:
+    """What the raw inputs name these patients by, and the staff and devices that the files of these images name.
+
+    Birth dates are left out: the date of something else is often that of somebody's birth.
+    """
+    from pyspark.sql import functions as F
+
+    raw = lake.read("restricted.identifiers").where(F.col("kind") != "birth_date")
+    known = with_patient(lake, raw).join(patients, "patient_id", "left_semi").select("kind", "value")
+    nobodys = raw.where(F.col("patient_number") == "").join(images, "path", "left_semi").select("kind", "value")
+    rows = known.union(nobodys).distinct().collect()
+    names = frozenset(row.value for row in rows if row.kind == "name")
+    return Everyone(names, frozenset(row.value for row in rows if row.kind != "name"))
+
+
 def identifiers_of_files(lake: Lake) -> DataFrame:
     """scan_ref and `staff`: what the scan's own files name without saying whose it is, such as staff and devices."""
     from pyspark.sql import functions as F
@@ -118,7 +134,7 @@ def known_patients(lake: Lake, images: DataFrame) -> DataFrame:
     return resources.select("patient_id").union(images.select("patient_id")).dropna().distinct()
 
 
-def cleaned(lake: Lake, affected: DataFrame, images: DataFrame, withdrawn: DataFrame) -> DataFrame:
+def cleaned(lake: Lake, affected: DataFrame, images: DataFrame, withdrawn: DataFrame, everyone: Everyone) -> DataFrame:
     """One row an affected patient: the rows of every clinical table, what was held back, and the log."""
     from pyspark.sql import functions as F
 
@@ -144,7 +160,7 @@ def cleaned(lake: Lake, affected: DataFrame, images: DataFrame, withdrawn: DataF
     )
 
     def one_patient(case: Row) -> Iterable[Row]:
-        return [clean_case(case, pseudonyms_of(settings.key_path()), materials, texts)]
+        return [clean_case(case, pseudonyms_of(settings.key_path()), materials, texts, batch_of(everyone))]
 
     return mapped(spread(cases), CASE_SCHEMA, one_patient)
 
@@ -170,7 +186,11 @@ def names_of_others(lake: Lake) -> DataFrame:
 
 
 def clean_case(
-    case: Row, pseudonyms: Pseudonyms, materials: Mapping[str, str], texts: Mapping[str, Collection[str]]
+    case: Row,
+    pseudonyms: Pseudonyms,
+    materials: Mapping[str, str],
+    texts: Mapping[str, Collection[str]],
+    batch: Batch | None = None,
 ) -> Row:
     """All records of one patient, cleaned or held back.
 
@@ -179,6 +199,7 @@ def clean_case(
         pseudonyms: of the lake.
         materials: see `clean_records`.
         texts: see `clean_records`.
+        batch: see `clean_records`.
     """
     records = [Record(**record) for record in case["records"] or []]
     key = pseudonyms.key_for("patient", case["patient_id"])
@@ -187,7 +208,7 @@ def clean_case(
     held = [(record, reason) for record in records] if reason else []
     if not reason:
         patient, named = case["patient_id"], case["identifiers"] or ()
-        found = clean_records(records, patient, pseudonyms, materials, named, texts, case["staff"] or ())
+        found = clean_records(records, patient, pseudonyms, materials, named, texts, case["staff"] or (), batch)
         places = {(record.path, record.position): record for record in records}
         held = [(places[path, position], why) for path, position, why in found.held]
         row |= {name: found.tables.get(name, []) for name in (*CLINICAL, "deid_log")}

@@ -13,7 +13,9 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
+from io import BytesIO
 
+from jobs.deidentify.batch import Batch
 from jobs.deidentify.record_case import Case, CleanedRecords, Record
 from jobs.deidentify.record_kinds import HANDLERS
 from jobs.deidentify.record_rules import allowed, form_of
@@ -33,6 +35,7 @@ def clean_records(
     identifiers: Collection[str] = (),
     texts: Mapping[str, Collection[str]] | None = None,
     staff: Collection[str] = (),
+    batch: Batch | None = None,
 ) -> CleanedRecords:
     """Clean all records of one patient, in the order in which they were delivered.
 
@@ -44,6 +47,7 @@ def clean_records(
         identifiers: what the raw inputs name the patient by; a record whose rows hold any of it is held.
         texts: source to the paths of free text that is kept, cleaned of all identifiers and of what looks like one.
         staff: names of others, which are taken out of free text too.
+        batch: all patients who are cleaned together; a record whose rows hold an identifier of any of them is held.
 
     Returns:
         Rows and log; every record is either passed or held.
@@ -52,9 +56,10 @@ def clean_records(
         Case, patient_id, pseudonyms, materials or {}, texts=texts or {}, known=frozenset([*identifiers, *staff])
     )
     cleaned = _cleaned(records, case())
-    if not _names(cleaned, identifiers):
+    tells = partial(_tells, identifiers=identifiers, batch=batch)
+    if not tells(cleaned):
         return cleaned
-    telling = {(record.path, record.position) for record in records if _names(_cleaned([record], case()), identifiers)}
+    telling = {(record.path, record.position) for record in records if tells(_cleaned([record], case()))}
     silent = [record for record in records if (record.path, record.position) not in telling]
     cleaned = _cleaned(silent, case())
     cleaned.held.extend((*place, Reason.IDENTIFIER_FOUND) for place in sorted(telling))
@@ -81,8 +86,8 @@ def _cleaned(records: Sequence[Record], case: Case) -> CleanedRecords:
     return case.result()
 
 
-def _names(cleaned: CleanedRecords, identifiers: Collection[str]) -> bool:
-    """Whether a row holds an identifier in a column that is no key."""
+def _tells(cleaned: CleanedRecords, identifiers: Collection[str], batch: Batch | None) -> bool:
+    """Whether a row holds an identifier of its patient, or of another, in a column that is no key."""
     texts = {
         value
         for table, rows in cleaned.tables.items()
@@ -91,7 +96,10 @@ def _names(cleaned: CleanedRecords, identifiers: Collection[str]) -> bool:
         for column, value in row.items()
         if isinstance(value, str) and not column.endswith(("_key", "_id"))
     }
-    return bool(identifiers) and bool(find_in_text("\n".join(sorted(texts)), identifiers))
+    text = "\n".join(sorted(texts))
+    if identifiers and find_in_text(text, identifiers):
+        return True
+    return batch is not None and batch.found_in(BytesIO(text.encode()))
 
 
 def withdrawn(records: Sequence[Record]) -> bool:

@@ -3,8 +3,8 @@
 The search parses nothing: it looks at all bytes of a file, for every identifier as a whole, for each part of
 a name, and for ids without their separators. Letters are folded for case and accents (Müller, MÜLLER,
 Mueller, Muller) in UTF-8 (composed or not), UTF-16 and Latin-1. Tokens shorter than four characters are not
-searched; those shorter than eight count only as whole tokens, and not among pixel bytes, where any short
-pattern turns up by chance.
+searched; those shorter than eight and numbers count only as whole tokens, for UIDs are full of digits, and short ones
+not among pixel bytes, where any short pattern turns up by chance.
 
 Speed comes from a filter over whole blocks: four table look-ups a byte, each a bit set of eight groups of
 patterns, leave few places to look at closely.
@@ -253,7 +253,7 @@ class _Finder:
                 if folded.startswith(pattern.folded, place):
                     end = place + len(pattern.folded)
                     stop = int(_original_offsets(np.array([end - 1]), gone)[0]) + 1
-                    if pattern.characters >= LONG or (
+                    if (pattern.characters >= LONG and not pattern.folded.isdigit()) or (
                         not _goes_on(folded, place, -1, pattern.wide, block, offset)
                         and not _goes_on(folded, end, 1, pattern.wide, block, stop)
                     ):

@@ -9,17 +9,19 @@ import tempfile
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from jobs.accounting import HELD_TYPE, held_row
+from jobs.deidentify.batch import Batch, Everyone
 from jobs.deidentify.images import deidentify_image
 from jobs.deidentify.inspection import Inspection
 from jobs.deidentify.log import log_rows
 from jobs.deidentify.pixel_ranges import pixel_ranges, searchable
 from jobs.deidentify.rescan import find
 from jobs.deidentify.stain import by_name, device_and_stain
+from jobs.deidentify.tokens import Range
 from jobs.dicom.values import is_public_device
 from jobs.errors import BadInput
 from jobs.frames import Row, ddl, rows_type
@@ -55,6 +57,12 @@ def pseudonyms_of(path: Path) -> Pseudonyms:
     return Pseudonyms.from_file(path)
 
 
+@lru_cache(maxsize=1)
+def batch_of(everyone: Everyone) -> Batch:
+    """The batch of some patients; each process makes it once."""
+    return Batch.of(everyone)
+
+
 @dataclass(frozen=True)
 class Cleaned:
     """A file that passed: where it lies now, relative to the curated zone."""
@@ -66,8 +74,8 @@ class Cleaned:
 class ScanCleaner:
     """De-identifies the files of one scan after another."""
 
-    def __init__(self, store: Store, settings: Settings) -> None:
-        self._store, self._settings = store, settings
+    def __init__(self, store: Store, settings: Settings, everyone: Everyone) -> None:
+        self._store, self._settings, self._everyone = store, settings, everyone
 
     def __call__(self, row: Row) -> Iterable[Row]:
         """Clean one scan.
@@ -131,7 +139,8 @@ class ScanCleaner:
                 inspect=inspection,
             )
             searched = searchable(target, file["media_type"])
-            if find(searched, row["identifiers"] or [], pixels=pixel_ranges(searched, file["media_type"])):
+            pixels = pixel_ranges(searched, file["media_type"])
+            if find(_text(searched, pixels), row["identifiers"] or []) or self._batch.found_in(searched, pixels):
                 raise BadInput(Reason.IDENTIFIER_FOUND)
             target.seek(0)
             with self._store.writing(self._curated(uri)) as stored:
@@ -140,6 +149,10 @@ class ScanCleaner:
         site = pseudonyms.key_for("site", row["source"])
         log.extend(log_rows(file_key, site, [*entries, inspection.entry]))
         return Cleaned(uri, file["media_type"])
+
+    @cached_property
+    def _batch(self) -> Batch:
+        return batch_of(self._everyone)
 
     def _looks_at(self, media_type: str) -> bool:
         """Whether text is looked for in the pixels of such files."""
@@ -225,6 +238,17 @@ def pixel_size(reader: Reader, sheet: Row, source: Source) -> Row:
     if source.mpp:
         return {"mpp_x": source.mpp, "mpp_y": source.mpp, "mpp_source": "settings"}
     return {"mpp_x": None, "mpp_y": None, "mpp_source": f"none: {reader.mpp_missing or 'the source states none'}"}
+
+
+def _text(stream: BinaryIO, pixels: Iterable[Range]) -> bytes:
+    """All bytes of a file that are no pixels."""
+    parts, position = [], 0
+    for part in sorted(pixels):
+        stream.seek(position)
+        parts.append(stream.read(max(part.start - position, 0)))
+        position = part.stop
+    stream.seek(position)
+    return b"\0".join([*parts, stream.read()])
 
 
 def _whole(scan: Row, pseudonyms: Pseudonyms) -> Row:

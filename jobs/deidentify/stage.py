@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from jobs.accounting import Account, hold
 from jobs.deidentify import cases, shapes
+from jobs.deidentify.batch import Everyone
 from jobs.deidentify.scans import SCAN_SCHEMA, ScanCleaner
 from jobs.frames import exploded, kept, mapped, parked, spread
 from jobs.lake import EVERYTHING, Lake, Work
@@ -34,11 +35,14 @@ def run(lake: Lake, work: Work) -> list[Account]:
         affected = stack.enter_context(kept(cases.affected_patients(lake, work)))
         images = stack.enter_context(kept(cases.images(lake)))
         withdrawn = stack.enter_context(kept(cases.withdrawn_patients(lake)))
-        patients = stack.enter_context(parked(lake, cases.cleaned(lake, affected, images, withdrawn)))
+        changed = lake.changes("restricted.files", work.last("restricted.files")).where(F.col("role") == "image")
+        shown = images.join(changed, "path", "left_semi").unionByName(images.join(affected, "patient_id", "left_semi"))
+        everyone = cases.everyone(lake, affected.union(shown.select("patient_id").dropna()), shown)
+        patients = stack.enter_context(parked(lake, cases.cleaned(lake, affected, images, withdrawn, everyone)))
         keys = patients.select(F.explode("patient_keys").alias("patient_key")).distinct()
         clinical = {f"curated.{name}": exploded(patients, name) for name in CLINICAL}
         lake.write_all(work, clinical, scope=EVERYTHING if work.rebuild else keys)
-        scans = stack.enter_context(parked(lake, cleaned_scans(lake, work, affected, images, withdrawn)))
+        scans = stack.enter_context(parked(lake, cleaned_scans(lake, changed, affected, images, withdrawn, everyone)))
         scope = EVERYTHING if work.rebuild else scans.select("scan_id")
         lake.write_all(work, {f"curated.{name}": exploded(scans, name) for name in ("regions", "scans")}, scope=scope)
         drawn = stack.enter_context(parked(lake, shapes.cleaned(lake, work, scans, images, withdrawn)))
@@ -58,11 +62,12 @@ def forget_others(store: Store, objects: str, known: Collection[str]) -> None:
             store.delete_folder(f"{objects}/{name}")
 
 
-def cleaned_scans(lake: Lake, work: Work, affected: DataFrame, images: DataFrame, withdrawn: DataFrame) -> DataFrame:
+def cleaned_scans(
+    lake: Lake, changed: DataFrame, affected: DataFrame, images: DataFrame, withdrawn: DataFrame, everyone: Everyone
+) -> DataFrame:
     """One row a scan that is new, changed, or of an affected patient, cleaned."""
     from pyspark.sql import functions as F
 
-    changed = lake.changes("restricted.files", work.last("restricted.files")).where(F.col("role") == "image")
     wanted = (
         changed.select("scan_ref")
         .union(images.join(affected, "patient_id", "left_semi").select("scan_ref"))
@@ -83,7 +88,7 @@ def cleaned_scans(lake: Lake, work: Work, affected: DataFrame, images: DataFrame
         .join(withdrawn.withColumn("withdrawn", F.lit(True)), "patient_id", "left")
         .withColumn("withdrawn", F.coalesce("withdrawn", F.lit(False)))
     )
-    return mapped(spread(rows, 4), SCAN_SCHEMA, ScanCleaner(lake.store, lake.settings))
+    return mapped(spread(rows, 4), SCAN_SCHEMA, ScanCleaner(lake.store, lake.settings, everyone))
 
 
 def _close(lake: Lake, work: Work, patients: DataFrame, scans: DataFrame, drawn: DataFrame) -> list[Account]:

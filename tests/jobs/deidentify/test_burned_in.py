@@ -17,6 +17,7 @@ from pydicom.data import get_testdata_file
 from benchmarks.burned_in_text import FEW, measure, pictures, table
 from jobs import cli
 from jobs.deidentify import ocr
+from jobs.deidentify.batch import Everyone
 from jobs.deidentify.burned_in import holds_text, is_writing, look
 from jobs.deidentify.scans import ScanCleaner
 from jobs.errors import BadInput
@@ -238,7 +239,7 @@ def cleaned_scan(settings, content):
         "scan_ref": file["path"], "patient_id": "p", "specimen_number": None, "source": "helsinki", "delivery": "1",
         "withdrawn": False, "sheet": None, "identifiers": [], "files": [file],
     }  # fmt: skip
-    (cleaned,) = ScanCleaner(store, settings)(row)
+    (cleaned,) = ScanCleaner(store, settings, Everyone(frozenset(), frozenset()))(row)
     return cleaned
 
 

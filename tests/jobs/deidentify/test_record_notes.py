@@ -8,12 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobs.deidentify.batch import Batch, Everyone
 from jobs.deidentify.cases import check_free_text
 from jobs.deidentify.record_rules import free_text_paths
 from jobs.deidentify.records import Record, clean_records
 from jobs.deidentify.rescan import find_in_text
 from jobs.errors import SettingsError
 from jobs.pseudonyms import Pseudonyms
+from schemas.reasons import Reason
 
 SECRETS = Pseudonyms(bytes(range(32)))
 LOINC, ICD = "http://loinc.org", "http://hl7.org/fhir/sid/icd-10"
@@ -70,6 +72,15 @@ def test_a_note_is_removed_unless_the_settings_keep_it(form):
     assert (notes(kept), len(kept.passed)) == ([expected], 1)
     assert {row["action"] for row in kept.tables["deid_log"] if row["attribute_path"] == path} == {"cleaned"}
     assert notes(cleaned(body, [other for other in free_text_paths() if other != path])) == []
+
+
+def test_a_record_that_names_another_patient_of_the_batch_is_held():
+    body = bodies("as in Korhonen, blasts 45 %")["Condition"]
+    record, texts = Record("s/d/f", 0, "s", "d", "Condition", json.dumps(body)), {"s": [path_of("Condition")]}
+    for names, held in ((["Korhonen"], [Reason.IDENTIFIER_FOUND]), (["Lahtinen"], [])):
+        batch = Batch.of(Everyone(frozenset(names), frozenset(["B24-9999"])))
+        found = clean_records([record], "P", SECRETS, texts=texts, batch=batch)
+        assert ([reason for *_, reason in found.held], bool(notes(found))) == (held, not held)
 
 
 def test_another_source_keeps_nothing():

@@ -29,7 +29,7 @@ def test_combining_accents_are_folded(form):
     assert find(unicodedata.normalize("NFD", form).encode("utf-16-le"), [NAME])
 
 
-@given(st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=8, max_size=30), st.binary(), st.binary())
+@given(st.from_regex(r"[a-z0-9]{4,15}[a-z][a-z0-9]{3,15}", fullmatch=True), st.binary(), st.binary())
 def test_a_long_token_is_found_without_any_boundary(token, before, after):
     assert find(before + token.upper().encode() + after, [token])
 
@@ -93,3 +93,11 @@ def test_nothing_is_lost_between_blocks(place):
 def test_files_that_cannot_be_read_have_no_pixel_ranges():
     for media_type in ("application/dicom", "image/tiff", "image/jpeg", "image/png", "text/plain"):
         assert pixel_ranges(BytesIO(b"nothing"), media_type) == []
+
+
+@given(
+    st.from_regex(r"[1-9][0-9]{7,11}", fullmatch=True), st.sampled_from(["2.25.3", "0.", "a3f"]), st.text("0123456789")
+)
+def test_numbers_count_as_whole_numbers_only(number, before, after):
+    assert find_in_text(f"id {number}.", [number])
+    assert not find_in_text(f"{before}7{number}7{after}", [number])
