@@ -177,7 +177,7 @@ class Batch:
     def _is_known(self, token: bytes, data: bytes) -> bool:
         for form in _texts(token):
             word = fold(form)
-            if word in self._words and not _is_public(form):
+            if word in self._words and not is_public_word(form):
                 return True
             if not (word.isdigit() or _PSEUDONYM.fullmatch(token)) and self._holds(word):
                 return True
@@ -189,7 +189,7 @@ class Batch:
         """Whether an identifier is a part of a longer word."""
         if not word.isalpha():
             pieces = [piece for piece in _PARTS.findall(word) if piece in self._words]
-            if any(not piece.isdigit() and not _is_public(piece) for piece in pieces):
+            if any(not piece.isdigit() and not is_public_word(piece) for piece in pieces):
                 return True
         return len(word) > LONG and any(
             word.startswith(known, at)
@@ -203,7 +203,7 @@ class Batch:
         patterns = [
             re.compile(r"(?<![^\W_])" + r" ?".join(map(re.escape, one)) + r"(?![^\W_])")
             for one in known
-            if not _is_public(one)
+            if not is_public_word(one)
         ]
         for place in _places(token, data):
             around = data[max(place - reach, 0) : place + reach]
@@ -242,23 +242,21 @@ def _forms(value: bytes) -> set[bytes]:
     return {form.lower() for form in forms if len(set(form)) >= _LEAST_DISTINCT}
 
 
-def _is_public(word: str) -> bool:
+def is_public_word(word: str) -> bool:
     """Whether a word is one of the public vocabularies, so that it says nothing of a person."""
     return fold(word) in _public_words()
 
 
 @lru_cache(maxsize=1)
 def _public_words() -> frozenset[str]:
-    """All words of defined terms, coded meanings, devices and names of registered UIDs.
+    """All words of the vocabularies by which text passes, and of the names of registered UIDs.
 
     Loaded only when an identifier was met, which is seldom.
     """
     from jobs.dicom import values
-    from jobs.dicom.codes import public_meanings
     from jobs.dicom.dictionary import uids
 
     devices = resources.files("jobs.dicom").joinpath("devices.txt").read_text("utf-8").splitlines()
-    texts = {*values.defined_terms(), *devices} | set(uids().values())
-    texts.update(public_meanings())
+    texts = {*values.defined_terms(), *values.phrases(), *devices, *uids().values()}
     runs = [[fold(run) for run in _WORD.findall(text)] for text in texts]
     return frozenset(run for text in runs for run in text) | frozenset("".join(text) for text in runs)

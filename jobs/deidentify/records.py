@@ -15,7 +15,7 @@ from decimal import Decimal
 from functools import partial
 from io import BytesIO
 
-from jobs.deidentify.batch import Batch
+from jobs.deidentify.batch import Batch, is_public_word
 from jobs.deidentify.record_case import Case, CleanedRecords, Record
 from jobs.deidentify.record_kinds import HANDLERS
 from jobs.deidentify.record_rules import allowed, form_of
@@ -56,7 +56,8 @@ def clean_records(
         Case, patient_id, pseudonyms, materials or {}, texts=texts or {}, known=frozenset([*identifiers, *staff])
     )
     cleaned = _cleaned(records, case())
-    tells = partial(_tells, identifiers=identifiers, batch=batch)
+    telling_words = [value for value in identifiers if not is_public_word(value)]
+    tells = partial(_tells, identifiers=telling_words, batch=batch)
     if not tells(cleaned):
         return cleaned
     telling = {(record.path, record.position) for record in records if tells(_cleaned([record], case()))}

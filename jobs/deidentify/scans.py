@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from jobs.accounting import HELD_TYPE, held_row
-from jobs.deidentify.batch import Batch, Everyone
+from jobs.deidentify.batch import Batch, Everyone, is_public_word
 from jobs.deidentify.images import deidentify_image
 from jobs.deidentify.inspection import Inspection
 from jobs.deidentify.log import log_rows
@@ -140,7 +140,8 @@ class ScanCleaner:
             )
             searched = searchable(target, file["media_type"])
             pixels = pixel_ranges(searched, file["media_type"])
-            if find(_text(searched, pixels), row["identifiers"] or []) or self._batch.found_in(searched, pixels):
+            own = [value for value in row["identifiers"] or [] if not is_public_word(value)]
+            if find(_text(searched, pixels), own) or self._batch.found_in(searched, pixels):
                 raise BadInput(Reason.IDENTIFIER_FOUND)
             target.seek(0)
             with self._store.writing(self._curated(uri)) as stored:

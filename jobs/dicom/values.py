@@ -126,7 +126,7 @@ def _is_phrase(text: str) -> bool:
 
 def _is_listed(text: str) -> bool:
     folded = _folded(text)
-    return text.strip() in defined_terms() or folded in _phrases() or folded in _devices()
+    return text.strip() in defined_terms() or folded in phrases() or folded in _devices()
 
 
 @cache
@@ -148,7 +148,7 @@ def _devices() -> frozenset[str]:
 
 
 @cache
-def _phrases() -> frozenset[str]:
+def phrases() -> frozenset[str]:
     """Meanings of the codes of PS3.16, units of UCUM, names of attributes (PS3.6), and `specimen_terms.txt`.
 
     The last are names of stains (Biological Stain Commission; Bain et al., Dacie and Lewis Practical

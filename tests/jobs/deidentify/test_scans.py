@@ -9,7 +9,7 @@ import pydicom
 import pytest
 from pydicom.data import get_testdata_file
 
-from jobs.deidentify.batch import Everyone
+from jobs.deidentify.batch import Everyone, is_public_word
 from jobs.deidentify.scans import ScanCleaner
 from jobs.store import Store
 from schemas.reasons import Reason
@@ -48,3 +48,9 @@ def test_an_output_is_searched_for_everybody_of_the_batch(settings, tmp_path, ow
     }  # fmt: skip
     (cleaned,) = ScanCleaner(store, settings, everyone)(row)
     assert (Reason.IDENTIFIER_FOUND in [row["reason"] for row in cleaned["held"]]) == held
+
+
+@pytest.mark.parametrize("word", ["Grünwald", "WRIGHT", "Leica", "hematoxylin"])
+def test_words_by_which_text_passes_are_nobodys(word):
+    assert is_public_word(word)
+    assert not is_public_word(f"{word}ila")
