@@ -175,11 +175,10 @@ class Batch:
         return any(fold(text) in self._spread for text in _texts(token))
 
     def _is_known(self, token: bytes, data: bytes) -> bool:
-        for form in _texts(token):
-            word = fold(form)
-            if word in self._words and not is_public_word(form):
-                return True
-            if not (word.isdigit() or _PSEUDONYM.fullmatch(token)) and self._holds(word):
+        forms = _texts(token)
+        for word in map(fold, forms):
+            held = word in self._words or (not (word.isdigit() or _PSEUDONYM.fullmatch(token)) and self._holds(word))
+            if held and not any(map(is_public_word, forms)):
                 return True
             if word in self._spread and self._is_spread(self._spread[word], token, data):
                 return True

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from io import BytesIO
 
 import numpy as np
 import pydicom
 import pytest
 from pydicom.data import get_testdata_file
 
-from jobs.deidentify.batch import Everyone, is_public_word
+from jobs.deidentify.batch import Batch, Everyone, is_public_word
 from jobs.deidentify.scans import ScanCleaner
 from jobs.store import Store
 from schemas.reasons import Reason
@@ -54,3 +55,7 @@ def test_an_output_is_searched_for_everybody_of_the_batch(settings, tmp_path, ow
 def test_words_by_which_text_passes_are_nobodys(word):
     assert is_public_word(word)
     assert not is_public_word(f"{word}ila")
+    batch = Batch.of(Everyone(frozenset([word, f"{word}ila"]), frozenset()))
+    for encoding in ("utf-8", "latin-1", "utf-16-le"):
+        assert not batch.found_in(BytesIO(f"May-{word}-Giemsa".encode(encoding)))
+        assert batch.found_in(BytesIO(f"May-{word}ila-Giemsa".encode(encoding)))
