@@ -17,6 +17,9 @@ from jobs.pixels.register import SIDE, Floats, as_floats, warp
 DIMENSIONS = 64
 _LOW = 13
 _RADII, _ANGLES, _RADIUS_MOST = 20, 5, 24.0
+_UPPER = np.triu_indices(_LOW)
+_EDGE = np.outer(*2 * [np.hanning(SIDE + 2)[1:-1].astype(np.float32)])
+"""Falls to 0 at the edges, so that a spectrum does not show them."""
 
 
 def vectors(squares: NDArray[np.uint8]) -> Floats:
@@ -27,8 +30,7 @@ def vectors(squares: NDArray[np.uint8]) -> Floats:
 
 def spectral(luma: Floats, known: Floats) -> Floats:
     """`vectors` of luma and weights, both (n, 64, 64)."""
-    edge = np.hanning(SIDE + 2)[1:-1].astype(np.float32)
-    weights = known * (edge[:, None] * edge[None, :])
+    weights = known * _EDGE
     total = np.maximum(weights.sum(axis=(1, 2), keepdims=True), 1e-6)
     centred = (luma - (luma * weights).sum(axis=(1, 2), keepdims=True) / total) * weights
     power = np.abs(fft.rfft2(centred)) ** 2
@@ -36,8 +38,7 @@ def spectral(luma: Floats, known: Floats) -> Floats:
     lower, upper = power[:, :_LOW, :_LOW], np.concatenate([power[:, :1, :_LOW], power[:, :-_LOW:-1, :_LOW]], axis=1)
     mean = lower + upper
     mean = mean + mean.transpose(0, 2, 1)
-    rows, columns = np.triu_indices(_LOW)
-    single = mean[:, rows, columns][:, 1:]
+    single = mean[:, *_UPPER][:, 1:]
     binned = power.reshape(len(power), -1) @ _BINS.T
     return np.asarray(np.log(np.concatenate([single + 1e-5, binned + 1e-6], axis=1)), dtype=np.float32)
 
