@@ -110,6 +110,9 @@ class Crop:
     """`png` or `jxl` (JPEG XL: less bytes, fewer readers), both lossless, or `jpeg` of quality 95 at full colour."""
     same_cell_distance: float = 15.0
     """Two examiners' shapes whose centres lie within this distance, in pixels, are one cell."""
+    same_cell_iou: float = 0.0
+    """Two examiners' boxes or polygons are one cell when their bounding boxes overlap by this intersection over union,
+    whatever their distance, which then decides for points only; 0: the distance decides for all."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """From annotations to cells: shapes of several examiners on one spot are one cell.
 
-Annotations of one scan whose centres lie within a set distance are one cell, at most one an examiner and round. The
+Annotations of one scan whose centres lie within a set distance, or whose boxes overlap by a set share, are one cell, at
+most one an examiner and round; that the windows of two crops overlap says nothing. The
 first annotation founds the cell and gives it its id, so that a later vote never changes it; who comes first is
 decided by the time of annotation, so that a lake built in one go has the same cells as one that grew.
 """
@@ -12,6 +13,19 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+
+Box = tuple[float, float, float, float]
+"""Left, top, right and bottom in level-0 pixels."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """When two examiners' shapes are one cell."""
+
+    distance: float
+    """How far apart, in pixels, centres may lie."""
+    iou: float = 0.0
+    """Intersection over union from which two boxes are one cell, whatever their distance; 0: the distance decides."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +39,8 @@ class Mark:
     round: int
     annotated_at: float
     """Seconds since 1970; 0 where unknown."""
+    box: Box | None = None
+    """None for a point."""
 
 
 @dataclass
@@ -34,15 +50,29 @@ class Cell:
     cell_id: str
     x: float
     y: float
+    box: Box | None = None
+    """Of the annotation that founded the cell; None for a point, or one that is gone."""
     marks: list[Mark] = field(default_factory=list)
 
-    def takes(self, mark: Mark) -> bool:
-        """Whether nobody of the same name and round has marked the cell."""
-        return all((m.examiner_key, m.round) != (mark.examiner_key, mark.round) for m in self.marks)
+    def takes(self, mark: Mark, rule: Rule) -> bool:
+        """Whether a mark means this cell, and nobody of the same name and round has marked it."""
+        if any((m.examiner_key, m.round) == (mark.examiner_key, mark.round) for m in self.marks):
+            return False
+        if rule.iou and self.box and mark.box:
+            return iou(self.box, mark.box) >= rule.iou
+        return self.distance(mark) <= rule.distance
 
     def distance(self, mark: Mark) -> float:
         """From the cell's centre to the mark's, in pixels."""
         return math.hypot(self.x - mark.x, self.y - mark.y)
+
+
+def iou(a: Box, b: Box) -> float:
+    """Intersection over union of two boxes."""
+    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    shared = max(width, 0.0) * max(height, 0.0)
+    areas = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (a, b))
+    return shared / (areas - shared) if areas > shared else 0.0
 
 
 def cell_id(annotation_id: str) -> str:
@@ -50,38 +80,46 @@ def cell_id(annotation_id: str) -> str:
     return hashlib.sha256(f"cell of {annotation_id}".encode()).hexdigest()[:32]
 
 
-def group(marks: Iterable[Mark], known: Sequence[Cell], voted: Mapping[str, str], distance: float) -> list[Cell]:
+def group(marks: Iterable[Mark], known: Sequence[Cell], voted: Mapping[str, str], rule: Rule) -> list[Cell]:
     """Assign every mark to a cell.
 
     Args:
         marks: all annotations of one scan.
         known: cells that the scan has already, without marks.
-        voted: annotation_id to cell_id, as assigned before; kept while the mark still lies near its cell.
-        distance: how far apart, in pixels, centres of one cell may lie.
+        voted: annotation_id to cell_id, as assigned before; kept while the mark still means it.
+        rule: when two shapes are one cell.
 
     Returns:
         The cells that have a mark, known ones under their old id.
     """
-    grid = _Grid(distance)
-    cells = {cell.cell_id: Cell(cell.cell_id, cell.x, cell.y) for cell in known}
+    ordered = sorted(marks, key=lambda m: (m.annotated_at, m.annotation_id))
+    boxes = {cell_id(mark.annotation_id): mark.box for mark in ordered}
+    grid = _Grid(_reach(boxes.values(), rule))
+    cells = {cell.cell_id: Cell(cell.cell_id, cell.x, cell.y, boxes.get(cell.cell_id)) for cell in known}
     for cell in cells.values():
         grid.add(cell)
     new = []
-    for mark in sorted(marks, key=lambda m: (m.annotated_at, m.annotation_id)):
+    for mark in ordered:
         old = cells.get(voted.get(mark.annotation_id, ""))
-        if old is not None and old.distance(mark) <= distance and old.takes(mark):
+        if old is not None and old.takes(mark, rule):
             old.marks.append(mark)
         else:
             new.append(mark)
     for mark in new:
-        near = [cell for cell in grid.near(mark) if cell.distance(mark) <= distance and cell.takes(mark)]
+        near = [cell for cell in grid.near(mark) if cell.takes(mark, rule)]
         if not near:
-            near = [Cell(cell_id(mark.annotation_id), mark.x, mark.y)]
+            near = [Cell(cell_id(mark.annotation_id), mark.x, mark.y, mark.box)]
             grid.add(near[0])
             cells[near[0].cell_id] = near[0]
         nearest = min(near, key=lambda cell: (cell.distance(mark), cell.cell_id))
         nearest.marks.append(mark)
     return [cell for cell in cells.values() if cell.marks]
+
+
+def _reach(boxes: Iterable[Box | None], rule: Rule) -> float:
+    """How far apart centres of one cell may lie: those of two boxes that overlap, by no more than the longest side."""
+    sides = [max(box[2] - box[0], box[3] - box[1]) for box in boxes if box is not None] if rule.iou else []
+    return max([rule.distance, *sides])
 
 
 class _Grid:

@@ -6,12 +6,12 @@ Example:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jobs.accounting import Account, hold
-from jobs.crop.cells import Cell, Mark, group
+from jobs.crop.cells import Box, Cell, Mark, Rule, group
 from jobs.crop.cut import CROPS, FINGERPRINTS
 from jobs.crop.ranges import CROP_KEY, cut, missing_units, units_of, wanted_crops
 from jobs.frames import Row, ddl, exploded, kept, mapped, parked, rows_type, spread
@@ -139,6 +139,8 @@ def grouped(lake: Lake, changed: DataFrame) -> DataFrame:
         rows = lake.read(f"curated.{name}").join(changed, "scan_id", "left_semi")
         return rows.groupBy("scan_id").agg(F.collect_list(F.struct(*columns)).alias(name))
 
+    crop = lake.settings.crop
+    rule = Rule(crop.same_cell_distance, crop.same_cell_iou)
     marks = (
         "annotation_id",
         "center_x",
@@ -148,6 +150,7 @@ def grouped(lake: Lake, changed: DataFrame) -> DataFrame:
         "label_code",
         "vocabulary",
         "annotated_at",
+        *(("coordinates",) if rule.iou else ()),
     )
     regions = (
         lake.read("curated.regions").where("name IS NULL").groupBy("scan_id").agg(F.min("region_id").alias("region_id"))
@@ -157,20 +160,19 @@ def grouped(lake: Lake, changed: DataFrame) -> DataFrame:
         .join(listed("cells", "cell_id", "center_x", "center_y"), "scan_id", "left")
         .join(listed("votes", "annotation_id", "cell_id"), "scan_id", "left")
     )
-    distance = lake.settings.crop.same_cell_distance
 
     def one_scan(row: Row) -> Iterable[Row]:
-        return [group_scan(row, distance)]
+        return [group_scan(row, rule)]
 
     return mapped(spread(rows), GROUPED_SCHEMA, one_scan)
 
 
-def group_scan(row: Row, distance: float) -> Row:
+def group_scan(row: Row, rule: Rule) -> Row:
     """Cells and votes of one scan, as rows of their tables.
 
     Args:
         row: scan_id, region_id, annotations, and the cells and votes that the scan has already (or None).
-        distance: how far apart, in pixels, centres of one cell may lie.
+        rule: when two shapes are one cell.
     """
     drawn = {mark["annotation_id"]: mark for mark in row["annotations"]}
     marks = [
@@ -181,12 +183,13 @@ def group_scan(row: Row, distance: float) -> Row:
             mark["examiner_key"],
             mark["round"],
             mark["annotated_at"].timestamp() if mark["annotated_at"] else 0.0,
+            _box(mark.get("coordinates") or []),
         )
         for mark in drawn.values()
     ]
     known = [Cell(cell["cell_id"], cell["center_x"], cell["center_y"]) for cell in row["cells"] or []]
     voted = {vote["annotation_id"]: vote["cell_id"] for vote in row["votes"] or []}
-    cells = group(marks, known, voted, distance)
+    cells = group(marks, known, voted, rule)
     place = {"scan_id": row["scan_id"]}
     return {
         **place,
@@ -210,3 +213,9 @@ def group_scan(row: Row, distance: float) -> Row:
             for mark in cell.marks
         ],
     }
+
+
+def _box(coordinates: Sequence[float]) -> Box | None:
+    """The bounding box of a shape, None for a point."""
+    x, y = coordinates[::2], coordinates[1::2]
+    return (min(x), min(y), max(x), max(y)) if len(x) > 1 else None
