@@ -112,7 +112,7 @@ DEDUPLICATE = Stage(
     writes=("curated.duplicates",),
     unit="crop",
     settings=("crop",),
-    version="2",
+    version="3",
 )
 JOIN = Stage(
     name="join",

@@ -20,6 +20,16 @@ def textures(count: int, seed: int = 0) -> np.ndarray:
     return np.clip(smooth / smooth.std() * 40 + 128, 1, 255).astype(np.uint8)
 
 
+def test_pictures_that_share_only_what_padding_leaves_of_both_are_not_one() -> None:
+    whole, blurred = textures(1)[0], ndimage.gaussian_filter(textures(1)[0].astype(np.float32), 0.5).astype(np.uint8)
+    left, right, same = whole.copy(), blurred.copy(), np.maximum(blurred, 1)
+    left[:, 40:], same[:, 42:], right[:, :20] = 0, 0, 0
+    reach = reach_of(np.full(3, 250), np.full(3, 250), np.full(3, 0.08, np.float32), 13.0)
+    copy, other = Likeness(np.stack([left, same, right]), reach).compare(np.array([[0, 1], [0, 2]]))
+    assert copy is not None
+    assert other is None
+
+
 @given(which=st.integers(0, 7), seed=st.integers(0, 100))
 def test_a_dihedral_is_undone_by_its_inverse(which: int, seed: int) -> None:
     square = np.random.default_rng(seed).integers(0, 255, (5, 5))
