@@ -140,7 +140,7 @@ def _dicom(
     source: BinaryIO, target: BinaryIO, cleaner: Callable[[Dataset], list[LogEntry]], whole: bool
 ) -> list[LogEntry]:
     header = read_header(source)
-    if not header.dataset:
+    if all(element.missing for element in header.dataset.values()):
         raise BadInput(Reason.UNREADABLE)
     if header.truncated and whole:
         raise BadInput(Reason.TRUNCATED)
@@ -151,7 +151,8 @@ def _dicom(
     for tag in (_OFFSETS, _LENGTHS):
         dataset.pop(tag, None)
     entries += cleaner(dataset)
-    target.write(Encoder(layout.implicit, layout.order).file(_meta(dataset, layout), dataset))
+    encoder = Encoder(layout.implicit, layout.order, header.truncated)
+    target.write(encoder.file(_meta(dataset, layout), dataset))
     source.seek(header.end)
     copied = copy_pixel_data(source, target, layout, whole=whole)
     if copied is Copied.NOTHING and whole and dataset.text(_SOP_CLASS) == _SLIDE:

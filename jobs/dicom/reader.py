@@ -99,10 +99,11 @@ def _encoding(start: bytes, syntax: str) -> tuple[bool, str]:
 class _Open:
     """A dataset, or the sequence that holds it, whose end was not met yet."""
 
-    __slots__ = ("dataset", "end", "endless", "explicit", "items", "owner", "stated")
+    __slots__ = ("dataset", "end", "endless", "explicit", "items", "owner", "part", "stated")
 
     def __init__(
         self,
+        part: Element | Dataset,
         dataset: Dataset | None,
         owner: Dataset,
         items: list[Dataset],
@@ -111,6 +112,8 @@ class _Open:
         explicit: bool,
         endless: bool,
     ) -> None:
+        self.part = part
+        """The sequence or the item itself."""
         self.dataset = dataset
         """None for a sequence."""
         self.owner = owner
@@ -120,11 +123,6 @@ class _Open:
         """Where it ends as the file states, 0 where it states no length; `end` is no later than what holds it."""
         self.explicit = explicit
         self.endless = endless
-
-    def note_missing(self, end: int) -> None:
-        """Note how much sooner than stated this ends."""
-        part = self.dataset if self.dataset is not None else self.owner[next(reversed(self.owner))]
-        part.missing = self.stated - end
 
 
 def _read(
@@ -138,14 +136,14 @@ def _read(
     item_start = struct.pack(order + "HH", _ITEM >> 16, _ITEM & 0xFFFF)
     size, data = source.size, source.need(position + _CHUNK)
     root, truncated = Dataset(order=order), False
-    holders = [_Open(root, root, [], size, size, explicit, False)]
+    holders = [_Open(root, root, root, [], size, size, explicit, False)]
     while holders:
         top = holders[-1]
         if position >= top.end or position + 8 > size:
             if position + 8 > size and (top.endless or top.end > size):
                 truncated = True
-            if top.stated > position:
-                top.note_missing(position)
+            if top.stated > min(top.end, size):
+                top.part.missing = top.stated - position
             holders.pop()
             continue
         if position + 16 > len(data):
@@ -184,10 +182,10 @@ def _read(
             data, dataset[tag] = source.data, Element(tag, vr)
         elif endless or vr == "SQ" or (vr in ("", "UN") and data[start : start + 4] == item_start):
             items = list[Dataset]()
-            dataset[tag] = Element(tag, vr, items=items, endless=endless)
+            dataset[tag] = sequence = Element(tag, vr, items=items, endless=endless)
             stated = 0 if endless else start + length
             end = top.end if endless else _within(top, stated, size)
-            holders.append(_Open(None, dataset, items, end, stated, nested, endless))
+            holders.append(_Open(sequence, None, dataset, items, end, stated, nested, endless))
             position = start
         else:
             position = _within(top, start + length, size)
@@ -215,7 +213,7 @@ def _delimit(holders: list[_Open], tag: int, length: int, position: int) -> None
         endless = length == _UNDEFINED
         stated = 0 if endless else position + length
         end = top.end if endless else min(stated, top.end)
-        holders.append(_Open(item, item, [], end, stated, top.explicit, endless))
+        holders.append(_Open(item, item, item, [], end, stated, top.explicit, endless))
     elif (tag == _ITEM_END and top.dataset is not None and len(holders) > 1) or (
         tag == _SEQUENCE_END and top.dataset is None
     ):

@@ -21,10 +21,11 @@ class Encoder:
     Args:
         implicit: whether value representations are left out.
         order: byte order as `struct` names it.
+        truncated: whether the data set was read from a file that ends before its data do.
     """
 
-    def __init__(self, implicit: bool, order: str) -> None:
-        self._implicit = implicit
+    def __init__(self, implicit: bool, order: str, truncated: bool = False) -> None:
+        self._implicit, self._truncated = implicit, truncated
         self._short = struct.Struct(order + "HH2sH").pack
         self._long = struct.Struct(order + "HH2sHI").pack
         self._bare = struct.Struct(order + "HHI").pack
@@ -34,24 +35,27 @@ class Encoder:
     def dataset(self, dataset: Dataset) -> bytes:
         """All elements in the order of their tags.
 
-        A length that was too large is so again, by as much, where nothing follows that it could take in.
+        A length that was too large is so again, by as much: of what the end of the file cut where nothing follows, else
+        in sequences that state their own length, which a reader does not leave.
         """
         self._signed = dataset.number(_PIXEL_REPRESENTATION, 0) == 1
         parts: list[bytes] = []
-        self._elements(dataset, parts)
+        self._elements(dataset, parts, True)
         return b"".join(parts)
 
     def file(self, meta: Dataset, dataset: Dataset) -> bytes:
         """A file up to its pixel data, with an empty preamble."""
         return meta_group(meta) + self.dataset(dataset)
 
-    def _elements(self, dataset: Dataset, parts: list[bytes]) -> None:
+    def _elements(self, dataset: Dataset, parts: list[bytes], longer: bool) -> None:
+        """Write a data set in which lengths may be too large, or not."""
         last = max(dataset, default=0)
         for tag in sorted(dataset):
             element = dataset[tag]
-            missing = element.missing if tag == last else 0
+            missing = element.missing if longer and tag == last else 0
             if element.items is not None:
-                self._sequence(element, element.items, missing, parts)
+                inside = longer and not element.endless and (tag == last or not self._truncated)
+                self._sequence(element, element.items, missing, parts, inside)
             else:
                 self._element(element, missing, parts)
 
@@ -79,15 +83,16 @@ class Encoder:
             return "SS" if self._signed else "US"
         return _AMBIGUOUS.get(vr, "UN")
 
-    def _sequence(self, element: Element, items: list[Dataset], missing: int, parts: list[bytes]) -> None:
+    def _sequence(self, element: Element, items: list[Dataset], missing: int, parts: list[bytes], longer: bool) -> None:
         at, tag = len(parts), element.tag
         parts.append(b"")
         for item in items:
             start = len(parts)
             parts.append(b"")
-            self._elements(item, parts)
-            length = sum(map(len, parts[start:]))
-            parts[start] = self._bare(0xFFFE, 0xE000, min(length + item.missing, _LONGEST))
+            inside = longer and (item is items[-1] or not self._truncated)
+            self._elements(item, parts, inside)
+            length = sum(map(len, parts[start:])) + item.missing * inside
+            parts[start] = self._bare(0xFFFE, 0xE000, min(length, _LONGEST))
         length = min(sum(map(len, parts[at:])) + missing, _LONGEST)
         if element.endless:
             parts.append(self._bare(0xFFFE, 0xE0DD, 0))

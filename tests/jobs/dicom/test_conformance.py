@@ -68,6 +68,17 @@ def test_a_file_that_ends_within_an_item_has_no_error_that_its_input_had_not(tmp
     assert not errors(tmp_path / "out.dcm") - errors(path)
 
 
+@pytest.mark.parametrize("name", ["JPEG2000.dcm", "JPGExtended.dcm", "liver_1frame.dcm", "reportsi.dcm", "rtplan.dcm"])
+def test_a_file_that_is_cut_anywhere_comes_out_readable(name):
+    data = Path(get_testdata_file(name)).read_bytes()
+    for end in range(700, min(len(data), 3000), 37):
+        target = BytesIO()
+        deidentify_dicom(BytesIO(data[:end]), target, PSEUDONYMS, "p", -40, whole=False)
+        found = pydicom.dcmread(BytesIO(target.getvalue()), stop_before_pixels=True)
+        assert found.PatientIdentityRemoved == "YES"
+        assert str(found)
+
+
 def test_types_are_those_of_the_object():
     slide, capture = "1.2.840.10008.5.1.4.1.1.77.1.6", "1.2.840.10008.5.1.4.1.1.7"
     assert attribute_type("Manufacturer", "", slide) == 1

@@ -81,7 +81,7 @@ def test_a_file_that_ends_within_an_item_is_written_as_one_that_does(cut, implic
     item = struct.pack("<HHI", 0xFFFE, 0xE000, len(value)) + value
     data = head + struct.pack("<I", 2 * len(item)) + item * 2
     header = read_header(BytesIO(data[:-cut]))
-    written = Encoder(implicit, "<").dataset(header.dataset)
+    written = Encoder(implicit, "<", header.truncated).dataset(header.dataset)
     assert header.truncated
     assert data.startswith(written)
     assert len(data) - cut - 12 < len(written) <= len(data) - cut
