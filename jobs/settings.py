@@ -314,6 +314,7 @@ def _checked(settings: Settings) -> Settings:
     _expect(crop.border in ("pad", "shift", "skip"), "crop.border", "`pad`, `shift` or `skip`")
     _expect(crop.encoding in ("png", "jxl", "jpeg"), "crop.encoding", "`png`, `jxl` or `jpeg`")
     _expect(len(crop.pad) == 3 and all(0 <= c <= 255 for c in crop.pad), "crop.pad", "three numbers from 0 to 255")
+    _expect(0 <= crop.same_cell_iou <= 1, "crop.same_cell_iou", "a share from 0 to 1")
     tiles = settings.tiles
     _expect(0 <= tiles.size <= 4096, "tiles.size", "0, or up to 4096")
     _expect(0.02 <= tiles.mpp <= 20, "tiles.mpp", "0.02 to 20")

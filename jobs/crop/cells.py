@@ -59,8 +59,12 @@ class Cell:
         if any((m.examiner_key, m.round) == (mark.examiner_key, mark.round) for m in self.marks):
             return False
         if rule.iou and self.box and mark.box:
-            return iou(self.box, mark.box) >= rule.iou
+            return self.shared(mark, rule) >= rule.iou
         return self.distance(mark) <= rule.distance
+
+    def shared(self, mark: Mark, rule: Rule) -> float:
+        """Intersection over union with the mark's box; 0 where it does not count."""
+        return iou(self.box, mark.box) if rule.iou and self.box and mark.box else 0.0
 
     def distance(self, mark: Mark) -> float:
         """From the cell's centre to the mark's, in pixels."""
@@ -94,7 +98,7 @@ def group(marks: Iterable[Mark], known: Sequence[Cell], voted: Mapping[str, str]
     """
     ordered = sorted(marks, key=lambda m: (m.annotated_at, m.annotation_id))
     boxes = {cell_id(mark.annotation_id): mark.box for mark in ordered}
-    grid = _Grid(_reach(boxes.values(), rule))
+    grid = _Grid(rule)
     cells = {cell.cell_id: Cell(cell.cell_id, cell.x, cell.y, boxes.get(cell.cell_id)) for cell in known}
     for cell in cells.values():
         grid.add(cell)
@@ -111,32 +115,57 @@ def group(marks: Iterable[Mark], known: Sequence[Cell], voted: Mapping[str, str]
             near = [Cell(cell_id(mark.annotation_id), mark.x, mark.y, mark.box)]
             grid.add(near[0])
             cells[near[0].cell_id] = near[0]
-        nearest = min(near, key=lambda cell: (cell.distance(mark), cell.cell_id))
-        nearest.marks.append(mark)
+        best = min(near, key=lambda cell: (-cell.shared(mark, rule), cell.distance(mark), cell.cell_id))
+        best.marks.append(mark)
     return [cell for cell in cells.values() if cell.marks]
 
 
-def _reach(boxes: Iterable[Box | None], rule: Rule) -> float:
-    """How far apart centres of one cell may lie: those of two boxes that overlap, by no more than the longest side."""
-    sides = [max(box[2] - box[0], box[3] - box[1]) for box in boxes if box is not None] if rule.iou else []
-    return max([rule.distance, *sides])
-
-
 class _Grid:
-    """Cells by the square that they lie in, so that looking around costs the same however many there are."""
+    """Cells by the square that they lie in, so that looking around costs the same however many there are.
 
-    def __init__(self, side: float) -> None:
-        self._side = max(side, 1.0)
-        self._squares: dict[tuple[int, int], list[Cell]] = defaultdict(list)
+    Boxes also lie in a grid of their own size: those that share enough differ in size by no more than they share.
+    """
+
+    def __init__(self, rule: Rule) -> None:
+        self._rule = rule
+        self._squares: dict[tuple[float, int, int], list[Cell]] = defaultdict(list)
 
     def add(self, cell: Cell) -> None:
-        self._squares[self._square(cell.x, cell.y)].append(cell)
+        """Note where a cell lies."""
+        self._squares[self._square(cell.x, cell.y, self._side)].append(cell)
+        if self._rule.iou and cell.box:
+            self._squares[self._square(cell.x, cell.y, _power_of_two(_longest(cell.box)))].append(cell)
 
     def near(self, mark: Mark) -> Iterator[Cell]:
-        column, row = self._square(mark.x, mark.y)
-        for dx in (-1, 0, 1):
-            for dy in (-1, 0, 1):
-                yield from self._squares.get((column + dx, row + dy), ())
+        """All cells that the mark may mean, and others around."""
+        yield from self._around(mark, self._side, 1)
+        if self._rule.iou and mark.box:
+            own = _longest(mark.box)
+            side, most = _power_of_two(own * self._rule.iou), _power_of_two(own / self._rule.iou)
+            while side <= most:
+                yield from self._around(mark, side, math.ceil((own + side) / (2 * side)))
+                side *= 2
 
-    def _square(self, x: float, y: float) -> tuple[int, int]:
-        return int(x // self._side), int(y // self._side)
+    @property
+    def _side(self) -> float:
+        # No power of two, so that no square is of both kinds.
+        return max(self._rule.distance, 1.0) * 1.000001
+
+    def _around(self, mark: Mark, side: float, reach: int) -> Iterator[Cell]:
+        _, column, row = self._square(mark.x, mark.y, side)
+        for dx in range(-reach, reach + 1):
+            for dy in range(-reach, reach + 1):
+                yield from self._squares.get((side, column + dx, row + dy), ())
+
+    @staticmethod
+    def _square(x: float, y: float, side: float) -> tuple[float, int, int]:
+        return side, int(x // side), int(y // side)
+
+
+def _longest(box: Box) -> float:
+    return max(box[2] - box[0], box[3] - box[1])
+
+
+def _power_of_two(side: float) -> float:
+    """The next one that is no smaller, 1 at least."""
+    return 2.0 ** max(0, math.ceil(math.log2(max(side, 1.0))))

@@ -12,9 +12,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from importlib import resources
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO
 
 from jobs.deidentify.identifiers import Identifiers
 from jobs.deidentify.tokens import LONG, SHORTEST, Range
@@ -74,12 +75,34 @@ def _texts(raw: bytes) -> set[str]:
     return {raw.decode("utf-8", "ignore"), raw.decode("latin-1")}
 
 
-class Everyone(NamedTuple):
+def _read(raw: bytes) -> str:
+    """A run of bytes as the text that it most likely is."""
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
+
+
+@dataclass(frozen=True)
+class Everyone:
     """What the patients of a batch are identified by."""
 
     names: frozenset[str]
     ids: frozenset[str]
     """Numbers, addresses and the like, of which no part says anything alone."""
+
+    @cached_property
+    def batch(self) -> Batch:
+        """Ready to search with; a process that meets the same patients in task after task makes it once."""
+        return _batch_of(self)
+
+
+@lru_cache(maxsize=1)
+def _batch_of(everyone: Everyone) -> Batch:
+    batch = Batch()
+    names, ids = ({value.encode() for value in values} for values in (everyone.names, everyone.ids))
+    batch.add(Identifiers(names=names, ids=ids))
+    return batch
 
 
 class Batch:
@@ -95,14 +118,6 @@ class Batch:
         self._long: set[bytes] = set()
         self._clean: set[bytes] = set()
         self._pixels: PixelSearch | None = None
-
-    @classmethod
-    def of(cls, everyone: Everyone) -> Batch:
-        """The batch of patients who were identified before."""
-        batch = cls()
-        names, ids = ({value.encode() for value in values} for values in everyone)
-        batch.add(Identifiers(names=names, ids=ids))
-        return batch
 
     def add(self, found: Identifiers) -> None:
         """Add what one input says of its patient."""
@@ -178,7 +193,7 @@ class Batch:
         forms = _texts(token)
         for word in map(fold, forms):
             held = word in self._words or (not (word.isdigit() or _PSEUDONYM.fullmatch(token)) and self._holds(word))
-            if held and not any(map(is_public_word, forms)):
+            if held and not is_public_word(_read(token)):
                 return True
             if word in self._spread and self._is_spread(self._spread[word], token, data):
                 return True
@@ -237,7 +252,7 @@ def _forms(value: bytes) -> set[bytes]:
         return {low, wide, b"\0" + wide[:-1]} if len(set(low)) >= _LEAST_DISTINCT else set()
     forms = {value}
     for text in _texts(value):
-        forms |= {text.encode("utf-8"), text.encode("utf-16-le"), text.encode("utf-16-be")}
+        forms |= {text.encode(name, "ignore") for name in ("utf-8", "utf-16-le", "utf-16-be", "latin-1")}
     return {form.lower() for form in forms if len(set(form)) >= _LEAST_DISTINCT}
 
 
@@ -250,7 +265,7 @@ def is_public_word(word: str) -> bool:
 def _public_words() -> frozenset[str]:
     """All words of the vocabularies by which text passes, and of the names of registered UIDs.
 
-    Loaded only when an identifier was met, which is seldom.
+    Numbers are none: a year that stands in a meaning is somebody's record number, too.
     """
     from jobs.dicom import values
     from jobs.dicom.dictionary import uids
@@ -258,4 +273,5 @@ def _public_words() -> frozenset[str]:
     devices = resources.files("jobs.dicom").joinpath("devices.txt").read_text("utf-8").splitlines()
     texts = {*values.defined_terms(), *values.phrases(), *devices, *uids().values()}
     runs = [[fold(run) for run in _WORD.findall(text)] for text in texts]
-    return frozenset(run for text in runs for run in text) | frozenset("".join(text) for text in runs)
+    words = {run for text in runs for run in text} | {"".join(text) for text in runs}
+    return frozenset(word for word in words if not word.isdigit())

@@ -9,7 +9,7 @@ from jobs.accounting import HELD, HELD_TYPE, held_row
 from jobs.deidentify.batch import Batch, Everyone
 from jobs.deidentify.record_rules import free_text_paths
 from jobs.deidentify.records import Record, clean_records
-from jobs.deidentify.scans import batch_of, pseudonyms_of
+from jobs.deidentify.scans import pseudonyms_of
 from jobs.errors import SettingsError
 from jobs.frames import Row, ddl, mapped, rows_type, spread
 from jobs.lake import Lake, Work
@@ -160,7 +160,7 @@ def cleaned(lake: Lake, affected: DataFrame, images: DataFrame, withdrawn: DataF
     )
 
     def one_patient(case: Row) -> Iterable[Row]:
-        return [clean_case(case, pseudonyms_of(settings.key_path()), materials, texts, batch_of(everyone))]
+        return [clean_case(case, pseudonyms_of(settings.key_path()), materials, texts, everyone.batch)]
 
     return mapped(spread(cases), CASE_SCHEMA, one_patient)
 

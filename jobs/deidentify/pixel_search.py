@@ -111,7 +111,7 @@ class _Chunks:
     """
 
     def __init__(self, stream: BinaryIO, length: int, overlap: int) -> None:
-        self.size = overlap + _CHUNK
+        self.size = overlap + min(_CHUNK, length)
         """Bytes of a chunk at most."""
         self._stream, self._overlap, self._lock = stream, overlap, Lock()
         self._start = stream.tell()

@@ -3,8 +3,8 @@
 The search parses nothing: it looks at all bytes of a file, for every identifier as a whole, for each part of
 a name, and for ids without their separators. Letters are folded for case and accents (Müller, MÜLLER,
 Mueller, Muller) in UTF-8 (composed or not), UTF-16 and Latin-1. Tokens shorter than four characters are not
-searched; those shorter than eight and numbers count only as whole tokens, for UIDs are full of digits, and short ones
-not among pixel bytes, where any short pattern turns up by chance.
+searched; those shorter than eight count only as whole tokens, and not among pixel bytes, where any short pattern turns
+up by chance. Nor do digits count among more than twenty of them: UIDs are full of any eight.
 
 Speed comes from a filter over whole blocks: four table look-ups a byte, each a bit set of eight groups of
 patterns, leave few places to look at closely.
@@ -31,6 +31,8 @@ from jobs.deidentify.tokens import LONG, SHORTEST, Range
 _BLOCK = 1 << 20
 _SEPARATORS = ("", " ", "-", "_", ".", "/", "^", "\\")
 _DIGRAPHS = (("ä", "ae"), ("ö", "oe"), ("ü", "ue"), ("å", "aa"), ("ß", "ss"), ("ø", "oe"), ("æ", "ae"))
+_DIGITS_MOST = 20
+"""A date with its time has 14 digits, a card's number 19 or 20, a UID of our own 38."""
 _WORD = re.compile(r"[^\W_]+")
 _ISO_DATE = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})")
 
@@ -77,6 +79,15 @@ def find_in_text(text: str, identifiers: Iterable[str], *, ignore: Iterable[str]
 def searchable(value: str) -> set[bytes]:
     """Return the folded byte patterns that an identifier is searched as."""
     return {pattern.folded for pattern in _patterns(value, frozenset())}
+
+
+def pixel_forms(value: str) -> set[bytes]:
+    """How an identifier may stand among pixel bytes, in small ASCII letters; none of those under eight characters."""
+    forms = set[bytes]()
+    for text, _ in _spellings(value):
+        if len(text) >= LONG:
+            forms.update(form.lower() for variant in _variants(text) for form, _ in _encodings(variant))
+    return {form for form in forms if len(form) >= LONG}
 
 
 def _spellings(value: str) -> Iterator[tuple[str, str]]:
@@ -253,10 +264,14 @@ class _Finder:
                 if folded.startswith(pattern.folded, place):
                     end = place + len(pattern.folded)
                     stop = int(_original_offsets(np.array([end - 1]), gone)[0]) + 1
-                    if (pattern.characters >= LONG and not pattern.folded.isdigit()) or (
-                        not _goes_on(folded, place, -1, pattern.wide, block, offset)
-                        and not _goes_on(folded, end, 1, pattern.wide, block, stop)
-                    ):
+                    if pattern.characters >= LONG:
+                        found = not pattern.folded.isdigit() or _digits_around(folded, place, end) <= _DIGITS_MOST
+                    else:
+                        found = not (
+                            _goes_on(folded, place, -1, pattern.wide, block, offset)
+                            or _goes_on(folded, end, 1, pattern.wide, block, stop)
+                        )
+                    if found:
                         yield start + offset, pattern
                         break
 
@@ -286,6 +301,14 @@ def _original_offsets(places: NDArray[np.intp], gone: NDArray[np.intp]) -> NDArr
     before = gone - np.arange(gone.size)
     moved: NDArray[np.intp] = np.add(places, np.searchsorted(before, places, side="right"))
     return moved
+
+
+def _digits_around(folded: bytes, start: int, stop: int) -> int:
+    """How many digits stand in one run with those from `start` to `stop`, up to some more than are told apart."""
+    before = folded[max(start - _DIGITS_MOST, 0) : start]
+    behind = folded[stop : stop + _DIGITS_MOST]
+    more = len(before) - len(before.rstrip(b"0123456789")) + len(behind) - len(behind.lstrip(b"0123456789"))
+    return stop - start + more
 
 
 def _goes_on(folded: bytes, edge: int, side: int, wide: bool, block: bytes, offset: int) -> bool:

@@ -9,17 +9,18 @@ import tempfile
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from jobs.accounting import HELD_TYPE, held_row
-from jobs.deidentify.batch import Batch, Everyone, is_public_word
+from jobs.deidentify.batch import Everyone, is_public_word
 from jobs.deidentify.images import deidentify_image
 from jobs.deidentify.inspection import Inspection
 from jobs.deidentify.log import log_rows
 from jobs.deidentify.pixel_ranges import pixel_ranges, searchable
-from jobs.deidentify.rescan import find
+from jobs.deidentify.pixel_search import PixelSearch
+from jobs.deidentify.rescan import find, pixel_forms
 from jobs.deidentify.stain import by_name, device_and_stain
 from jobs.deidentify.tokens import Range
 from jobs.dicom.values import is_public_device
@@ -55,12 +56,6 @@ SCAN_SCHEMA = ddl(
 def pseudonyms_of(path: Path) -> Pseudonyms:
     """The pseudonyms under the key in a file; each process reads it once, and Spark never sees it."""
     return Pseudonyms.from_file(path)
-
-
-@lru_cache(maxsize=1)
-def batch_of(everyone: Everyone) -> Batch:
-    """The batch of some patients; each process makes it once."""
-    return Batch.of(everyone)
 
 
 @dataclass(frozen=True)
@@ -138,10 +133,7 @@ class ScanCleaner:
                 site=row["source"],
                 inspect=inspection,
             )
-            searched = searchable(target, file["media_type"])
-            pixels = pixel_ranges(searched, file["media_type"])
-            own = [value for value in row["identifiers"] or [] if not is_public_word(value)]
-            if find(_text(searched, pixels), own) or self._batch.found_in(searched, pixels):
+            if self._names_anyone(target, file["media_type"], row["identifiers"] or []):
                 raise BadInput(Reason.IDENTIFIER_FOUND)
             target.seek(0)
             with self._store.writing(self._curated(uri)) as stored:
@@ -151,9 +143,19 @@ class ScanCleaner:
         log.extend(log_rows(file_key, site, [*entries, inspection.entry]))
         return Cleaned(uri, file["media_type"])
 
-    @cached_property
-    def _batch(self) -> Batch:
-        return batch_of(self._everyone)
+    def _names_anyone(self, cleaned: BinaryIO, media_type: str, identifiers: Iterable[str]) -> bool:
+        """Whether a file holds one of its own identifiers in any spelling, or one of anybody of the batch."""
+        stream = searchable(cleaned, media_type)
+        pixels = sorted(pixel_ranges(stream, media_type))
+        own = [value for value in identifiers if not is_public_word(value)]
+        if find(_text(stream, pixels), own):
+            return True
+        search = PixelSearch({form for value in own for form in pixel_forms(value)})
+        for part in pixels:
+            stream.seek(part.start)
+            if search.found_in(stream, part.stop - part.start):
+                return True
+        return self._everyone.batch.found_in(stream, pixels)
 
     def _looks_at(self, media_type: str) -> bool:
         """Whether text is looked for in the pixels of such files."""
@@ -242,9 +244,9 @@ def pixel_size(reader: Reader, sheet: Row, source: Source) -> Row:
 
 
 def _text(stream: BinaryIO, pixels: Iterable[Range]) -> bytes:
-    """All bytes of a file that are no pixels."""
+    """All bytes of a file that are no pixels, whose ranges come in order."""
     parts, position = [], 0
-    for part in sorted(pixels):
+    for part in pixels:
         stream.seek(position)
         parts.append(stream.read(max(part.start - position, 0)))
         position = part.stop

@@ -35,14 +35,14 @@ def run(lake: Lake, work: Work) -> list[Account]:
         affected = stack.enter_context(kept(cases.affected_patients(lake, work)))
         images = stack.enter_context(kept(cases.images(lake)))
         withdrawn = stack.enter_context(kept(cases.withdrawn_patients(lake)))
-        changed = lake.changes("restricted.files", work.last("restricted.files")).where(F.col("role") == "image")
-        shown = images.join(changed, "path", "left_semi").unionByName(images.join(affected, "patient_id", "left_semi"))
+        wanted = stack.enter_context(kept(wanted_scans(lake, work, affected, images)))
+        shown = images.join(wanted, "scan_ref", "left_semi")
         everyone = cases.everyone(lake, affected.union(shown.select("patient_id").dropna()), shown)
         patients = stack.enter_context(parked(lake, cases.cleaned(lake, affected, images, withdrawn, everyone)))
         keys = patients.select(F.explode("patient_keys").alias("patient_key")).distinct()
         clinical = {f"curated.{name}": exploded(patients, name) for name in CLINICAL}
         lake.write_all(work, clinical, scope=EVERYTHING if work.rebuild else keys)
-        scans = stack.enter_context(parked(lake, cleaned_scans(lake, changed, affected, images, withdrawn, everyone)))
+        scans = stack.enter_context(parked(lake, cleaned_scans(lake, wanted, images, withdrawn, everyone)))
         scope = EVERYTHING if work.rebuild else scans.select("scan_id")
         lake.write_all(work, {f"curated.{name}": exploded(scans, name) for name in ("regions", "scans")}, scope=scope)
         drawn = stack.enter_context(parked(lake, shapes.cleaned(lake, work, scans, images, withdrawn)))
@@ -62,18 +62,21 @@ def forget_others(store: Store, objects: str, known: Collection[str]) -> None:
             store.delete_folder(f"{objects}/{name}")
 
 
-def cleaned_scans(
-    lake: Lake, changed: DataFrame, affected: DataFrame, images: DataFrame, withdrawn: DataFrame, everyone: Everyone
-) -> DataFrame:
-    """One row a scan that is new, changed, or of an affected patient, cleaned."""
+def wanted_scans(lake: Lake, work: Work, affected: DataFrame, images: DataFrame) -> DataFrame:
+    """scan_ref of every scan of which a file is new, changed or gone, or whose patient is affected."""
     from pyspark.sql import functions as F
 
-    wanted = (
-        changed.select("scan_ref")
-        .union(images.join(affected, "patient_id", "left_semi").select("scan_ref"))
-        .dropna()
-        .distinct()
-    )
+    changed = lake.changes("restricted.files", work.last("restricted.files")).where(F.col("role") == "image")
+    theirs = images.join(affected, "patient_id", "left_semi")
+    return changed.select("scan_ref").union(theirs.select("scan_ref")).dropna().distinct()
+
+
+def cleaned_scans(
+    lake: Lake, wanted: DataFrame, images: DataFrame, withdrawn: DataFrame, everyone: Everyone
+) -> DataFrame:
+    """One row a wanted scan, cleaned."""
+    from pyspark.sql import functions as F
+
     files = F.sort_array(F.collect_list(F.struct("path", "content_sha256", "media_type"))).alias("files")
     facts = [
         F.first(c, ignorenulls=True).alias(c) for c in ("patient_id", "specimen_number", "source", "delivery", "sheet")

@@ -59,6 +59,26 @@ def test_boxes_are_one_cell_by_what_they_share(apart, sides, cells):
     assert len(group(marks, [], {}, Rule(15, 0.5))) == cells
 
 
+def test_a_box_goes_to_the_one_that_it_shares_most_with():
+    cells = [mark("nucleus", 200, 200, side=60), mark("cell", 208, 200, side=100)]
+    (vote,) = [c for c in group([*cells, mark("v", 200, 200, "e2", 9, side=100)], [], {}, Rule(15, 0.3)) if c.marks[1:]]
+    assert vote.cell_id == cell_id("cell")
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(st.floats(0, 300), st.floats(0, 300), st.floats(2, 200)), min_size=2, max_size=30),
+    st.sampled_from([0.1, 0.3, 0.5, 0.9]),
+)
+def test_no_box_that_shares_enough_is_overlooked(boxes, least):
+    marks = [mark(f"m{n}", x, y, f"e{n}", n, side=side) for n, (x, y, side) in enumerate(boxes)]
+    rule, founders = Rule(15, least), []
+    for one in marks:  # the rule as it is told, without a grid
+        if not any(iou(other.box, one.box) >= least for other in founders):
+            founders.append(one)
+    assert {cell.cell_id for cell in group(marks, [], {}, rule)} == {cell_id(one.annotation_id) for one in founders}
+
+
 @given(st.floats(0, 40), st.floats(1, 40), st.floats(0, 40), st.floats(1, 40))
 def test_iou_is_of_areas(x, width, y, height):
     one, other = (0.0, 0.0, 10.0, 10.0), (x, y, x + width, y + height)

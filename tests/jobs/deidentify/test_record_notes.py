@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.deidentify.batch import Batch, Everyone
+from jobs.deidentify.batch import Everyone
 from jobs.deidentify.cases import check_free_text
 from jobs.deidentify.record_rules import free_text_paths
 from jobs.deidentify.records import Record, clean_records
@@ -78,7 +78,7 @@ def test_a_record_that_names_another_patient_of_the_batch_is_held():
     body = bodies("as in Korhonen, blasts 45 %")["Condition"]
     record, texts = Record("s/d/f", 0, "s", "d", "Condition", json.dumps(body)), {"s": [path_of("Condition")]}
     for names, held in ((["Korhonen"], [Reason.IDENTIFIER_FOUND]), (["Lahtinen"], [])):
-        batch = Batch.of(Everyone(frozenset(names), frozenset(["B24-9999"])))
+        batch = Everyone(frozenset(names), frozenset(["B24-9999"])).batch
         found = clean_records([record], "P", SECRETS, texts=texts, batch=batch)
         assert ([reason for *_, reason in found.held], bool(notes(found))) == (held, not held)
 
