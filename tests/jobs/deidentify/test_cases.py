@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+from jobs.deidentify.batch import Everyone
 from jobs.deidentify.cases import cleaned
 from jobs.deidentify.stage import forget_others
 from jobs.lake import Lake, contract
@@ -52,7 +53,9 @@ def test_a_note_is_cleaned_of_what_all_inputs_know(settings, spark):
     rows = ({**place, "position": n, "kind": "name", "value": name, **of} for n, (name, of) in enumerate(names))
     put(lake, "restricted.identifiers", *rows)
     none = spark.createDataFrame([], "patient_id string")
-    (row,) = cleaned(lake, spark.createDataFrame([("p",)], "patient_id string"), none, none).collect()
+    (row,) = cleaned(
+        lake, spark.createDataFrame([("p",)], "patient_id string"), none, none, Everyone(frozenset(), frozenset())
+    ).collect()
     assert [one.note for one in row.diagnoses] == ["[removed] [removed] seen by [removed]; blasts 45 %"]
     assert {one.action for one in row.deid_log if one.attribute_path == "Condition.note.text"} == {"cleaned"}
     assert len({one.site_key for one in row.deid_log}) == 1
