@@ -245,7 +245,7 @@ def _places(token: bytes, data: bytes) -> Iterator[int]:
 
 
 def _forms(value: bytes) -> set[bytes]:
-    """How an identifier may stand among pixel bytes, in lower case."""
+    """How an identifier may stand among pixel bytes, in lower case; in no fewer than eight of them."""
     if value.isascii():
         low = value.lower()
         wide = low.decode("ascii").encode("utf-16-le")
@@ -253,7 +253,7 @@ def _forms(value: bytes) -> set[bytes]:
     forms = {value}
     for text in _texts(value):
         forms |= {text.encode(name, "ignore") for name in ("utf-8", "utf-16-le", "utf-16-be", "latin-1")}
-    return {form.lower() for form in forms if len(set(form)) >= _LEAST_DISTINCT}
+    return {form.lower() for form in forms if len(set(form)) >= _LEAST_DISTINCT and len(form) >= LONG}
 
 
 def is_public_word(word: str) -> bool:

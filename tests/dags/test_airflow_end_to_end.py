@@ -131,7 +131,7 @@ def test_an_approved_candidate_is_released_and_a_refused_one_is_not(tmp_path):
     settings.write_text(settings.read_text() + SPARK)
     lake, home = tmp_path / "lake", tmp_path / "airflow"
 
-    with airflow.running(home, settings) as server:
+    with airflow.running(home, settings, {"AIRFLOW__LOGGING__LOGGING_LEVEL": "DEBUG"}) as server:
         engineer, officer = Client(server, "engineer"), Client(server, "officer")
         request = ingest(engineer)
         (first,) = candidates(lake).values()

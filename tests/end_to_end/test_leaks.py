@@ -1,4 +1,4 @@
-"""Every stage fails on identifying data, with Spark's event log on; nothing that is left behind names anyone."""
+"""Every stage fails on identifying data, with debug and event logs on; nothing that is left behind names anyone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from jobs.hospital.build import build
 from tests.planted import leaks
 
 SCRIPT = """
-import sys
+import logging, sys
+logging.basicConfig(level=logging.DEBUG)
 from pyspark.sql import functions as F
 from jobs import frames, lake, pipeline
 from jobs.deduplicate.spread import Bench

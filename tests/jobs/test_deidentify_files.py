@@ -165,6 +165,17 @@ def test_umlauts_are_folded_both_ways(form):
         assert batch.found_in(BytesIO(b"\0" + form.encode("latin-1") + b"\0"), [], Identifiers())
 
 
+def test_pixels_are_searched_for_what_is_long_in_that_encoding():
+    batch = batch_of(names=["Ääkköö".encode(), "Schönenberger".encode()])
+    for name, encoding, found in (
+        ("Schönenberger", "latin-1", True),
+        ("Ääkköö", "utf-8", True),
+        ("Ääkköö", "latin-1", False),
+    ):
+        data = bytes(1000) + name.encode(encoding) + bytes(1000)
+        assert batch.found_in(BytesIO(data), [Range(0, len(data))], Identifiers()) is found
+
+
 @pytest.mark.parametrize("form", [b"010174-123A", b"010174 123a", b"010174123A"])
 def test_ids_are_found_with_other_separators(form):
     assert batch_of(ids=[b"010174-123A"]).found_in(BytesIO(b"id " + form + b" "), [], Identifiers())
