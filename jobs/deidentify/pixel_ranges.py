@@ -49,7 +49,8 @@ def _tiff(stream: BinaryIO) -> Iterator[Range]:
     stream.seek(0)
     wide = stream.read(4) == b"II*\0" and size >= 1 << 32  # only Hamamatsu's classic files are that large
     stream.seek(0)
-    with tifffile.TiffFile(stream, **({"is_ndpi": True} if wide else {})) as tiff:
+    # Of a stream in memory it would take the name, which may be a number.
+    with tifffile.TiffFile(stream, name="scan.tif", **({"is_ndpi": True} if wide else {})) as tiff:
         for page in tiff.pages:
             for one in (page, *(page.pages or ())):
                 for offset, length in zip(one.dataoffsets, one.databytecounts, strict=True):

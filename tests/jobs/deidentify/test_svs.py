@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from io import BytesIO
 from pathlib import Path
+from tempfile import SpooledTemporaryFile
 
 import numpy as np
 import pytest
@@ -136,5 +137,9 @@ def test_random_bytes_never_raise_anything_else(svs, pseudonyms):
             continue
 
 
-def test_pixel_ranges_are_the_tiles(svs):
+@pytest.mark.parametrize("kept", [1 << 26, 10])
+def test_pixel_ranges_are_the_tiles(svs, kept):
+    with SpooledTemporaryFile(kept) as stream:  # what the stage cleans into: in memory, or in a file without a name
+        stream.write(svs)
+        assert pixel_ranges(stream, "image/tiff") == pixel_ranges(BytesIO(svs), "image/tiff")
     assert len(pixel_ranges(BytesIO(svs), "image/tiff")) >= 6
