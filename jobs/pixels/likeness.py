@@ -30,6 +30,8 @@ _SELF_LEAST = 0.3
 """However little a picture fits itself, this much agreement proves nothing."""
 _ELSEWHERE_MOST, _WINDOW, _DISAGREES = 0.065, 11, 0.5
 """So much of the texture may lie where the two disagree, in windows of so many pixels that correlate by less."""
+_SPREADS, _ASKED = (0.06, 0.17, 0.36, 0.45), (0.95, 0.9, 0.83, 0.0)
+"""Scores that are asked for by how far the texture spreads: a lone smooth cell is like many another."""
 _SCALE_MOST, _SKEW_MOST = 1.25, 0.12
 _SHARED_LEAST = 0.15
 """Of the square that both pictures know; less is no evidence."""
@@ -173,6 +175,7 @@ class Likeness:
         self._squares, self._reach = squares, reach
         self._least = np.full(len(squares), CONFIRMED, dtype=np.float32) if least is None else least
         self._own: dict[int, float] = {}
+        self._asked: dict[int, float] = {}
 
     def compare(self, pairs: NDArray[np.int64]) -> list[Match | None]:
         """The verdict on each pair (n, 2): None for pictures that are not the same."""
@@ -196,18 +199,20 @@ class Likeness:
             own = max(_SELF_LEAST, self._own[a], self._own[b])
             score = 1 - (1 - float(fits.texture[n])) / max(1 - own, 1e-3)
             which = int(fits.which[n])
-            if score >= max(self._least[a], self._least[b]):
+            if score >= max(self._least[a], self._least[b], self._asked[a], self._asked[b]):
                 dx, dy = (-float(shift) / 2 for shift in fits.maps[n, :, 2])
                 found[n] = Match(min(1.0, score), which % 4 * 90, which >= 4, dx, dy)
         return found
 
     def _know_own(self, numbers: NDArray[np.int64]) -> None:
-        """How well pictures fit themselves, turned or flipped."""
+        """How well pictures fit themselves, turned or flipped, and what is asked of their scores."""
         new = np.array([n for n in numbers if int(n) not in self._own], dtype=np.int64)
         if not len(new):
             return
         fits = self._register(np.stack([new, new], axis=1), range(1, DIHEDRALS), _OF_ITSELF)
         self._own.update(zip(new.tolist(), fits.texture.tolist(), strict=True))
+        asked = np.interp(spread(self._squares[new]), _SPREADS, _ASKED)
+        self._asked.update(zip(new.tolist(), asked.tolist(), strict=True))
 
     def _register(self, pairs: NDArray[np.int64], turns: range, gates: _Gates) -> _Fits:
         """The best fit of each pair among some turns and flips of b; texture -1 where nothing fits."""
@@ -279,6 +284,18 @@ class Likeness:
         sized = (stretch[:, 0] <= most) & (stretch[:, 1] >= 1 / most) & (np.linalg.det(maps[:, :, :2]) > 0)
         reach = np.stack([one[pairs].min(axis=1) for one in self._reach], axis=1)
         return np.asarray(even & sized & (np.abs(maps[:, :, 2]) <= 2 * reach * slack).all(axis=1))
+
+
+def spread(squares: NDArray[np.uint8]) -> Floats:
+    """Over what share of the squares (n, 64, 64) their texture spreads: 1 for an even texture, 0 for a lone speck.
+
+    The participation ratio of its power in windows, (sum p)^2 / (n sum p^2).
+    """
+    luma, known = register.as_floats(squares)
+    bands = register.band(luma, known, *_BAND) * known
+    power = ndimage.uniform_filter(bands**2, (0, _WINDOW, _WINDOW), mode="constant")
+    even = power.sum(axis=(1, 2)) ** 2 / np.maximum((power**2).sum(axis=(1, 2)) * SIDE**2, 1e-6)
+    return np.asarray(even, dtype=np.float32)
 
 
 def reach_of(
