@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from jobs.pixels import neighbours, pairs, register, spectrum
-from jobs.pixels.likeness import Likeness, Match, reach_of
+from jobs.pixels.likeness import Likeness, Match, reach_of, spread
 from jobs.pixels.picture import padding, square_of
 
 
@@ -28,6 +28,16 @@ def test_pictures_that_share_only_what_padding_leaves_of_both_are_not_one() -> N
     copy, other = Likeness(np.stack([left, same, right]), reach).compare(np.array([[0, 1], [0, 2]]))
     assert copy is not None
     assert other is None
+
+
+def test_a_speck_spreads_less_than_a_texture() -> None:
+    y, x = np.mgrid[:64, :64]
+    speck = np.where(np.hypot(y - 32, x - 32) < 5, 40, 230).astype(np.uint8)
+    padded = textures(1)[0]
+    padded[:, 32:] = 0
+    found = spread(np.stack([speck, padded, textures(1)[0]]))
+    assert found[0] < 0.1 < found[1] < 0.6 < found[2]
+    assert spread(np.full((1, 64, 64), 200, np.uint8))[0] < 0.01
 
 
 @given(which=st.integers(0, 7), seed=st.integers(0, 100))
