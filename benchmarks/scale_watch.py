@@ -6,6 +6,7 @@ import json
 import os
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +44,11 @@ class Watch:
 
 def below(process: int) -> Iterator[int]:
     """Ids of all processes that a process started, and those started."""
-    for thread in Path(f"/proc/{process}/task").glob("*/children"):
-        for child in map(int, _read(str(thread)).split()):
-            yield child
-            yield from below(child)
+    with suppress(FileNotFoundError):  # it may end meanwhile
+        for thread in Path(f"/proc/{process}/task").glob("*/children"):
+            for child in map(int, _read(str(thread)).split()):
+                yield child
+                yield from below(child)
 
 
 def told(process: int) -> tuple[str, int]:
