@@ -19,6 +19,8 @@ from schemas.reasons import Reason
 _FORMATS = ("JPEG", "PNG", "BMP", "TIFF")
 _TURNED = frozenset({5, 6, 7, 8})
 """EXIF orientations that swap width and height."""
+_KEPT_MOST = 64 << 20
+"""Bytes of a decoded picture that is kept while its reader is."""
 
 
 class FieldReader:
@@ -37,6 +39,7 @@ class FieldReader:
             BadInput: UNREADABLE; TOO_LARGE for a picture of more than `PIXELS_MOST`; TRUNCATED.
         """
         self._file = file
+        self._pixels: NDArray[np.uint8] | None = None
         with self._opened() as picture:
             width, height = picture.size
             exif = picture.getexif()
@@ -66,11 +69,15 @@ class FieldReader:
         return grid_tile(level, self.levels[level], index)
 
     def decode(self, tile: Tile) -> NDArray[np.uint8]:
-        """The whole picture."""
+        """The whole picture; one of usual size is decoded once."""
+        if self._pixels is not None:
+            return self._pixels
         with self._opened() as picture:
             pixels = _rgb(ImageOps.exif_transpose(picture))
         if pixels.shape[:2] != (tile.height, tile.width):
             raise BadInput(Reason.UNREADABLE)
+        pixels.flags.writeable = False
+        self._pixels = pixels if pixels.nbytes <= _KEPT_MOST else None
         return pixels
 
     @contextmanager
