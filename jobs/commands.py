@@ -191,7 +191,7 @@ def deidentify_files(options: Namespace) -> int:
     check = files.check_key(Path(options.key[1:]), options.report)
     results = files.run(
         options.source, options.out, Path(options.key[1:]), profile=options.profile, look=options.look_for_text,
-        jobs=options.jobs, told=files.show_progress,
+        jobs=options.jobs, told=_show_progress,
     )  # fmt: skip
     found = {**files.summary(files.write_results(results, told)), "key_check": check}
     if options.report:
@@ -211,11 +211,10 @@ def deidentify_files(options: Namespace) -> int:
 def deduplicate_files(options: Namespace) -> int:
     """Find duplicates in a folder without a lake; unreadable files are named, and make the command fail."""
     from jobs import deduplicate_files as files
-    from jobs.deidentify_files import show_progress
 
     if not options.report.absolute().parent.is_dir():
         raise UsageError("the folder of the report does not exist.")
-    found = files.run(options.folder, jobs=options.jobs, field_from=options.field_from, told=show_progress)
+    found = files.run(options.folder, jobs=options.jobs, field_from=options.field_from, told=_show_progress)
     files.write_report(found.pairs, options.report)
     kinds = {kind: sum(pair.kind == kind for pair in found.pairs) for kind in ("exact", "near", "overlap")}
     if options.json:
@@ -360,3 +359,9 @@ def settings_beside(folder: Path) -> Path:
     if not file.exists():
         raise UsageError(f"{folder} holds no hemalake.toml. Run `hemalake demo {folder}` first, or write one.")
     return file
+
+
+def _show_progress(what: str, done: int, total: int) -> None:
+    """Keep one line up to date on a terminal; say nothing elsewhere."""
+    if sys.stderr.isatty() and (done == total or done % 16 == 0):
+        print(f"\r{what} {done}/{total} ", end="\n" if done == total else "", file=sys.stderr, flush=True)

@@ -14,7 +14,6 @@ import json
 import mmap
 import os
 import re
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -393,9 +392,3 @@ def write_results(results: Iterable[Result], to: Path) -> Iterator[Result]:
             }
             file.write(json.dumps(shown) + "\n")
             yield result
-
-
-def show_progress(what: str, done: int, total: int) -> None:
-    """Keep one line up to date on a terminal; say nothing elsewhere."""
-    if sys.stderr.isatty() and (done == total or done % 16 == 0):
-        print(f"\r{what} {done}/{total} ", end="\n" if done == total else "", file=sys.stderr, flush=True)

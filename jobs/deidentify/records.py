@@ -100,7 +100,7 @@ def _tells(cleaned: CleanedRecords, identifiers: Collection[str], batch: Batch |
     text = "\n".join(sorted(texts))
     if identifiers and find_in_text(text, identifiers):
         return True
-    return batch is not None and batch.found_in(BytesIO(text.encode()))
+    return batch is not None and batch.found_in(BytesIO(text.encode("utf-8", "surrogatepass")))
 
 
 def withdrawn(records: Sequence[Record]) -> bool:
