@@ -178,25 +178,22 @@ class Batch:
             return True
         tokens = {run for run in data.translate(_APART).split() if len(run) >= SHORTEST or run.isascii()}
         tokens.update(run.replace(b"\0", b"") for run in _WIDE.findall(data))
-        fresh = tokens - self._clean
-        hit = any(self._is_known(token, data) for token in fresh)
-        if not hit:
-            if len(self._clean) > _REMEMBERED:
-                self._clean.clear()
-            self._clean |= {token for token in fresh if not self._may_spread(token)}
-        return hit
-
-    def _may_spread(self, token: bytes) -> bool:
-        return any(fold(text) in self._spread for text in _texts(token))
+        if len(self._clean) > _REMEMBERED:
+            self._clean.clear()
+        return any(self._is_known(token, data) for token in tokens - self._clean)
 
     def _is_known(self, token: bytes, data: bytes) -> bool:
-        forms = _texts(token)
-        for word in map(fold, forms):
-            held = word in self._words or (not (word.isdigit() or _PSEUDONYM.fullmatch(token)) and self._holds(word))
-            if held and not is_public_word(_read(token)):
+        by_chance = token.isdigit() or _PSEUDONYM.fullmatch(token) is not None
+        spread = False
+        for word in map(_folded, _texts(token)):
+            if (word in self._words or (not by_chance and self._holds(word))) and not is_public_word(_read(token)):
                 return True
-            if word in self._spread and self._is_spread(self._spread[word], token, data):
-                return True
+            if word in self._spread:
+                spread = True
+                if self._is_spread(self._spread[word], token, data):
+                    return True
+        if not spread:
+            self._clean.add(token)
         return False
 
     def _holds(self, word: str) -> bool:
@@ -205,10 +202,11 @@ class Batch:
             pieces = [piece for piece in _PARTS.findall(word) if piece in self._words]
             if any(not piece.isdigit() and not is_public_word(piece) for piece in pieces):
                 return True
-        return len(word) > LONG and any(
+        return any(
             word.startswith(known, at)
             for at in range(len(word) - LONG + 1)
-            for known in self._starts.get(word[at : at + LONG], ())
+            if (start := word[at : at + LONG]) in self._starts
+            for known in self._starts[start]
         )
 
     def _is_spread(self, known: set[str], token: bytes, data: bytes) -> bool:

@@ -157,6 +157,8 @@ def _dicom(
     copied = copy_pixel_data(source, target, layout, whole=whole)
     if copied is Copied.NOTHING and whole and dataset.text(_SOP_CLASS) == _SLIDE:
         raise BadInput(Reason.TRUNCATED)
+    if copied is Copied.NOTHING and not header.truncated:
+        target.write(encoder.padding(dataset))
     if header.truncated or copied is Copied.PART:
         entries.append(LogEntry("end of the file", log.KEPT, log.TRUNCATED))
     if source.read(1):

@@ -12,21 +12,22 @@ _CODECS = {
 """Python's names of the character sets without code extensions."""
 
 
-def decode(value: bytes, charsets: list[str]) -> str:
+def decode(value: bytes, charset: bytes) -> str:
     """Text of a value.
 
     Args:
         value: as it is encoded, with its padding.
-        charsets: values of Specific Character Set (0008,0005).
+        charset: the value of Specific Character Set (0008,0005).
 
     Raises:
         UnicodeError, LookupError: the bytes are none of the character sets.
     """
-    if _ESCAPE not in value:
-        if value.isascii():
-            return value.decode("ascii")
-        if len(charsets) == 1 and charsets[0] in _CODECS:
-            return value.decode(_CODECS[charsets[0]])
+    extended = _ESCAPE in value
+    if value.isascii() and not extended:
+        return value.decode("ascii")
+    charsets = [name.strip("\0 ") for name in charset.decode("latin-1").split("\\")]
+    if len(charsets) == 1 and charsets[0] in _CODECS and not extended:
+        return value.decode(_CODECS[charsets[0]])
     # Late, as code extensions are rare and pydicom takes long to load.
     from pydicom.charset import convert_encodings, decode_bytes
     from pydicom.valuerep import TEXT_VR_DELIMS

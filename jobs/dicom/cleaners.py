@@ -17,6 +17,7 @@ class Cleaners:
     def __init__(self, profile: Profile, shift_days: int) -> None:
         self._oldest_age = profile.oldest_age
         self._dates = profile.dates
+        self._made: dict[tuple[str, str, bool], Cleaner] = {}
         self._moves: dict[str, Cleaner] = {
             "DA": lambda text: values.shift_date(text, shift_days),
             "DT": lambda text: values.shift_datetime(text, shift_days),
@@ -28,6 +29,12 @@ class Cleaners:
 
         `kept` says that the profile retains the attribute unchanged.
         """
+        key = vr, keyword, kept
+        if key not in self._made:
+            self._made[key] = self._make(vr, keyword, kept)
+        return self._made[key]
+
+    def _make(self, vr: str, keyword: str, kept: bool) -> Cleaner:
         if vr in self._moves:
             return self._of_dates(self._moves[vr], kept)
         if vr == "AS":

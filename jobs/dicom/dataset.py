@@ -55,23 +55,21 @@ class Element:
 class Dataset(dict[int, Element]):
     """Elements by tag, of an object or of an item in a sequence."""
 
-    __slots__ = ("missing", "order", "parent")
+    __slots__ = ("inherited", "missing", "order")
 
-    def __init__(self, parent: Dataset | None = None, order: str = "<") -> None:
+    def __init__(self, owner: Dataset | None = None, order: str = "<") -> None:
         super().__init__()
         self.missing = 0
         """By how many bytes the length that the file states of an item is more than there is."""
-        self.parent = parent
-        self.order: str = parent.order if parent is not None else order
+        self.inherited: bytes = owner.charset if owner is not None else b""
+        self.order: str = owner.order if owner is not None else order
         """Byte order as `struct` names it."""
 
     @property
-    def charsets(self) -> list[str]:
-        """Values of Specific Character Set, inherited by items (PS3.3 section C.12.1.1.2)."""
+    def charset(self) -> bytes:
+        """Value of Specific Character Set, inherited by items (PS3.3 section C.12.1.1.2)."""
         stated = self.get(CHARACTER_SET)
-        if stated is not None:
-            return [name.strip("\0 ") for name in stated.value.decode("latin-1").split("\\")]
-        return self.parent.charsets if self.parent is not None else [""]
+        return self.inherited if stated is None else stated.value
 
     def strings(self, tag: int) -> list[str]:
         """All values of a text-like element without their padding; one empty string where it has none.
@@ -80,7 +78,7 @@ class Dataset(dict[int, Element]):
             UnicodeError, LookupError: the bytes are none of the character set.
         """
         element = self[tag]
-        text = decode(element.value, self.charsets)
+        text = decode(element.value, self.charset)
         if element.vr in ONE_VALUE or "\\" not in text:
             return [text.strip("\0 ")]
         return [part.strip("\0 ") for part in text.split("\\")]

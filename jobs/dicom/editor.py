@@ -8,7 +8,7 @@ from typing import NamedTuple
 from jobs.dicom import log
 from jobs.dicom.dataset import Dataset, Element
 from jobs.dicom.elements import BINARY_SIZES, attribute
-from jobs.dicom.log import LogEntry
+from jobs.dicom.log import LogEntry, Why
 from jobs.dicom.types import attribute_type
 
 _DUMMY: dict[str, str | bytes] = {
@@ -18,13 +18,6 @@ _DUMMY: dict[str, str | bytes] = {
     "OL": bytes(4), "OV": bytes(8), "UN": b"", "UR": "removed:",
     **{vr: bytes(size) for vr, size in BINARY_SIZES.items()},
 }  # fmt: skip
-
-
-class Why(NamedTuple):
-    """What a decision rests on: the rule in words, and its code in PS3.15 Table E.1-1."""
-
-    rule: str
-    code: str | None = None
 
 
 class Place(NamedTuple):

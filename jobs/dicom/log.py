@@ -14,6 +14,15 @@ TRUNCATED = "the file ends before its data does"
 """The rule of an entry on a file that was cleaned as far as it goes."""
 
 
+class Why(NamedTuple):
+    """What a decision rests on."""
+
+    rule: str
+    """In words."""
+    code: str | None = None
+    """Its code in PS3.15 Table E.1-1, where it has one."""
+
+
 class LogEntry(NamedTuple):
     """One decision on one attribute of one file."""
 

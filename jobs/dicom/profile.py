@@ -18,6 +18,7 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 
+from jobs.dicom.log import Why
 from jobs.dicom.values import OLDEST
 from jobs.errors import SettingsError
 
@@ -71,8 +72,7 @@ class Action:
     """One row of the table, resolved for a profile."""
 
     do: Do
-    code: str
-    rule: str
+    why: Why
 
 
 _BASIC = {"X": Do.REMOVE, "Z": Do.EMPTY, "D": Do.DUMMY, "U": Do.UID}
@@ -168,10 +168,11 @@ class Profile:
         for option, do in _OPTIONS.items():
             code = row[option] if option in self.options else ""
             if code:
-                return Action(do if code == "K" else Do.CLEAN, code, f"PS3.15 E.1-1, {option.replace('_', ' ')}")
+                why = Why(f"PS3.15 E.1-1, {option.replace('_', ' ')}", code)
+                return Action(do if code == "K" else Do.CLEAN, why)
         code = row["basic"]
         do = Do.CLEAN if "U*" in code else _BASIC.get(code, Do.BY_TYPE)
-        return Action(do, code, "PS3.15 E.1-1, basic profile")
+        return Action(do, Why("PS3.15 E.1-1, basic profile", code))
 
 
 @cache

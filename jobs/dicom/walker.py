@@ -15,7 +15,7 @@ from jobs.dicom import log, private, values
 from jobs.dicom.cleaners import Cleaners, is_short_number
 from jobs.dicom.codes import SCHEMES, clean_code, is_registered, public_meaning
 from jobs.dicom.dataset import Dataset, Element
-from jobs.dicom.editor import Editor, Place, Why
+from jobs.dicom.editor import Editor, Place
 from jobs.dicom.elements import (
     BINARY_SIZES,
     BULK,
@@ -26,7 +26,7 @@ from jobs.dicom.elements import (
     attribute,
 )
 from jobs.dicom.icc import clean_profile
-from jobs.dicom.log import LogEntry
+from jobs.dicom.log import LogEntry, Why
 from jobs.dicom.profile import PRIVATE, UIDS, Action, Do, Profile, default_profile
 
 MAX_DEPTH = 40
@@ -264,7 +264,7 @@ class _Walker:
         cleaner = self.cleaners.of(vr, known.keyword, kept=action is not None and action.do is Do.KEEP)
         before = _strings(place.dataset, element.tag)
         if before is None:
-            self.editor.clear(place, element.tag, Why("value cannot be read", action.code if action else None))
+            self.editor.clear(place, element.tag, Why("value cannot be read", action.why.code if action else None))
             return
         after = [cleaner(text) if text else "" for text in before]
         if vr == "CS" and 0 < after.count(None) < len(after):
@@ -300,7 +300,7 @@ class _Walker:
             return
         kind, digits = _IDS[known.keyword]
         key = self.pseudonyms.key_for(kind, self.site, value)[:digits]
-        code = action.code if action else None
+        code = action.why.code if action else None
         self.editor.replace(place, element.tag, known.vr, key, Why(f"pseudonym of the {kind}", code))
 
     def profile_of_colour(self, place: Place, element: Element) -> None:
@@ -385,4 +385,4 @@ def _code_item(value: str, scheme: str, meaning: str) -> Dataset:
 
 
 def _why(action: Action | None, otherwise: str = "") -> Why:
-    return Why(action.rule, action.code) if action else Why(otherwise)
+    return action.why if action is not None else Why(otherwise)

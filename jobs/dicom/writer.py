@@ -12,6 +12,7 @@ _LONGEST_SHORT = 0xFFFF
 _NUL_PADDED = frozenset(("OB", "OW", "UI", "UN", ""))
 _PIXEL_REPRESENTATION = 0x00280103
 _GROUP_LENGTH = 0x00020000
+_PADDING, _LONGEST_PADDING = 0xFFFCFFFC, 1 << 16
 _AMBIGUOUS = {"OB or OW": "OW", "US or OW": "OW", "US or SS or OW": "OW"}
 
 
@@ -41,6 +42,17 @@ class Encoder:
         self._signed = dataset.number(_PIXEL_REPRESENTATION, 0) == 1
         parts: list[bytes] = []
         self._elements(dataset, parts, True)
+        return b"".join(parts)
+
+    def padding(self, dataset: Dataset) -> bytes:
+        """Data Set Trailing Padding as long as what the last lengths of a data set claim, and is not there.
+
+        Where an item leaves its sequence, more follows in the file; a reader must not take that for its end.
+        """
+        size = min(_claimed(dataset), _LONGEST_PADDING) // 2 * 2
+        parts: list[bytes] = []
+        if size:
+            self._element(Element(_PADDING, "OB", bytes(size)), 0, parts)
         return b"".join(parts)
 
     def file(self, meta: Dataset, dataset: Dataset) -> bytes:
@@ -99,6 +111,14 @@ class Encoder:
             length = _UNDEFINED
         group, number = tag >> 16, tag & 0xFFFF
         parts[at] = self._bare(group, number, length) if self._implicit else self._long(group, number, b"SQ", 0, length)
+
+
+def _claimed(dataset: Dataset) -> int:
+    """By how many bytes the last element of a data set, or what is last within it, is longer than there is."""
+    last = dataset[max(dataset)] if dataset else None
+    if last is None or not last.items:
+        return last.missing if last else 0
+    return max(last.missing, last.items[-1].missing, _claimed(last.items[-1]))
 
 
 def meta_group(meta: Dataset) -> bytes:

@@ -35,7 +35,7 @@ from jobs.errors import SettingsError
 def test_actions_under_the_default_options(keyword, do, code):
     action = default_profile().action(Tag(keyword))
     assert action is not None
-    assert (action.do, action.code) == (do, code)
+    assert (action.do, action.why.code) == (do, code)
 
 
 def test_without_options_the_basic_action_holds():
@@ -53,7 +53,7 @@ def test_every_set_of_options_gives_each_row_the_action_of_a_column(options):
     for row in profile.rows():
         if "x" not in row["tag"] and row["tag"] != "private":
             due = {row[option] for option in options} - {""} or {row["basic"]}
-            assert chosen.action(int(row["tag"], 16)).code in due
+            assert chosen.action(int(row["tag"], 16)).why.code in due
     assert len(list(chosen.method_codes())) == len(options) + 1
 
 

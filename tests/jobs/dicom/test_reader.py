@@ -97,6 +97,22 @@ def test_a_length_that_was_too_large_takes_in_nothing_that_is_added():
     assert again[0x00120062].value == b"YES "
 
 
+def test_an_item_that_leaves_its_sequence_is_no_end_of_the_file():
+    value = struct.pack("<HH2sH", 0x18, 0x50, b"DS", 20) + b"12.5"
+    item = struct.pack("<HHI", 0xFFFE, 0xE000, 90) + value
+    data = struct.pack("<HH2sHI", 8, 0x1115, b"SQ", 0, len(item)) + item
+    header = read_header(BytesIO(data + struct.pack("<HH2sHI", 0xFFFC, 0xFFFC, b"OB", 0, 90) + bytes(90)))
+    del header.dataset[0xFFFCFFFC]
+    encoder = Encoder(False, "<", header.truncated)
+    written = encoder.dataset(header.dataset)
+    again = read_header(BytesIO(written + encoder.padding(header.dataset)))
+    assert not header.truncated
+    assert not again.truncated
+    assert again.dataset[0x00081115].items[0][0x00180050].value == b"12.5"
+    assert again.dataset[0xFFFCFFFC].value.strip(b"\0") == b""
+    assert read_header(BytesIO(written)).truncated
+
+
 def test_a_deflated_file_comes_back():
     data = (Path(pydicom.data.__file__).parent / "test_files" / "image_dfl.dcm").read_bytes()
     plain = inflated(BytesIO(data))
