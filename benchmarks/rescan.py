@@ -27,7 +27,8 @@ from pydicom.data import get_testdata_file
 from pydicom.uid import ExplicitVRLittleEndian
 
 from jobs.deidentify.batch import Batch
-from jobs.deidentify_files import Cleaner, patient_of, read_input
+from jobs.deidentify_files import Cleaner
+from jobs.deidentify_inputs import patient_of, read_input
 from jobs.pseudonyms import Pseudonyms
 
 

@@ -11,23 +11,21 @@ import gc
 import hashlib
 import importlib
 import json
-import mmap
 import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
-from io import BufferedRandom
+from io import BufferedRandom, BytesIO
 from pathlib import Path
 from threading import Thread
 from typing import Any, BinaryIO, cast
 
 from jobs.deidentify.batch import Batch
-from jobs.deidentify.identifiers import Identifiers, read_identifiers
 from jobs.deidentify.images import deidentify_image
 from jobs.deidentify.inspection import Inspection
 from jobs.deidentify.pixel_ranges import pixel_ranges, searchable
+from jobs.deidentify_inputs import SMALL, Input, patient_of, read_input
 from jobs.dicom import log
 from jobs.dicom.log import LogEntry
 from jobs.dicom.profile import Profile
@@ -47,19 +45,8 @@ _SUFFIX = {
 _OBJECTS_BETWEEN = 50_000
 """New objects between two looks for unused cycles: a header makes thousands, which go together when it is done."""
 _INDEX = re.compile(r"\[\d+\]")
-_HEAD = 1 << 16
 _NAMED_BY = 1 << 20
 """Outputs are named by their first bytes and their size, and by all of their bytes where two are alike in these."""
-
-
-@dataclass
-class Input:
-    """One file that came in."""
-
-    path: Path
-    media_type: str = ""
-    found: Identifiers = field(default_factory=Identifiers)
-    refused: Reason | None = None
 
 
 @dataclass
@@ -82,6 +69,7 @@ class Cleaner:
     def __init__(self, pseudonyms: Pseudonyms, out: Path, batch: Batch, profile: Profile | None, look: bool) -> None:
         self._pseudonyms, self._out, self._batch, self._profile = pseudonyms, out, batch, profile
         self._look = look
+        self._folders: set[str] = set()
 
     def __call__(self, file: Input) -> Result:
         """Clean one file into the output folder; the result says what became of it."""
@@ -92,7 +80,7 @@ class Cleaner:
         part = self._out / f".{os.getpid()}.part"
         inspection = Inspection(lambda: file.path.open("rb"), wanted=self._look)
         try:
-            with part.open("w+b") as target:
+            with BytesIO() if file.size <= SMALL else part.open("w+b") as target:
                 entries = self._clean(file, target, inspection)
                 if self._look:
                     entries.append(inspection.entry)
@@ -101,13 +89,15 @@ class Cleaner:
                 if any(entry.rule == log.TRUNCATED for entry in entries):
                     result.note = log.TRUNCATED
                 name, twin = self._name(file, target)
+                if isinstance(target, BytesIO) and not twin:
+                    part.write_bytes(target.getbuffer())
             if not twin:
-                name.parent.mkdir(exist_ok=True)
+                self._make_folder(os.path.dirname(name))
                 os.utime(part, (0, 0))
-                part.replace(name)
+                os.replace(part, self._out / name)
             else:
                 result.note = "same content as another output"
-            result.output = str(name.relative_to(self._out))
+            result.output = name
         except BadInput as problem:
             result.reason = problem.reason
         finally:
@@ -117,7 +107,7 @@ class Cleaner:
     def _clean(self, file: Input, target: BinaryIO, inspection: Inspection) -> list[LogEntry]:
         patient = patient_of(file)
         try:
-            with file.path.open("rb") as source:
+            with file.opened() as source:
                 entries = deidentify_image(
                     source,
                     target,
@@ -139,21 +129,26 @@ class Cleaner:
             raise BadInput(Reason.IDENTIFIER_FOUND)
         return entries
 
-    def _name(self, file: Input, target: BinaryIO) -> tuple[Path, bool]:
-        """The output's name, an HMAC of its content, and whether an equal one is there already."""
-        folder = self._out / self._pseudonyms.key_for("patient", patient_of(file))
+    def _make_folder(self, name: str) -> None:
+        if name not in self._folders:
+            (self._out / name).mkdir(exist_ok=True)
+            self._folders.add(name)
+
+    def _name(self, file: Input, target: BinaryIO) -> tuple[str, bool]:
+        """The output's place, named by an HMAC of its content, and whether an equal one is there already."""
+        folder = self._pseudonyms.key_for("patient", patient_of(file))
         size = target.seek(0, 2)
         target.seek(0)
         start = hashlib.sha256(target.read(_NAMED_BY)).hexdigest()
-        name = folder / f"{self._pseudonyms.key_for('output', start, str(size))}.{_SUFFIX[file.media_type]}"
-        if not name.exists():
+        name = f"{folder}/{self._pseudonyms.key_for('output', start, str(size))}.{_SUFFIX[file.media_type]}"
+        if not (self._out / name).exists():
             return name, False
         ours = _digest(target)
-        with name.open("rb") as other:
+        with (self._out / name).open("rb") as other:
             if _digest(other) == ours:
                 return name, True
-        name = folder / f"{self._pseudonyms.key_for('output', ours)}.{_SUFFIX[file.media_type]}"
-        return name, name.exists()
+        name = f"{folder}/{self._pseudonyms.key_for('output', ours)}.{_SUFFIX[file.media_type]}"
+        return name, (self._out / name).exists()
 
 
 def run(
@@ -187,6 +182,8 @@ def run(
         told("reading", number, len(paths))
         files.append(read_input(path))
         batch.add(files[-1].found)
+        files[-1].found.names.clear()  # the batch has them
+        files[-1].found.uids.clear()
     gc.set_threshold(_OBJECTS_BETWEEN)
     gc.freeze()  # the dictionaries of DICOM live as long as the process: to look through them again costs a tenth
     out.mkdir(parents=True, exist_ok=True)
@@ -225,52 +222,6 @@ def check_key(key: Path, report: Path | None) -> str:
             "Nothing was written. Name the right key, or another place for the report."
         )
     return mine
-
-
-def read_input(path: Path) -> Input:
-    """Say what a file is by its own bytes, and whom it is about."""
-    file = Input(path)
-    try:
-        with path.open("rb") as stream:
-            head = stream.read(_HEAD)
-            file.media_type = _media_type(head)
-            if not head:
-                file.refused = Reason.EMPTY_FILE
-            elif not file.media_type:
-                file.refused = Reason.UNKNOWN_FORMAT
-            elif _is_part_of_slide(path, file.media_type):
-                file.refused = Reason.NOT_REWRITABLE
-            elif file.media_type == "application/dicom":
-                with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                    file.found = read_identifiers(cast(bytes, data))
-            else:
-                _read_image(file, stream)
-    except OSError:
-        file.refused = Reason.UNREADABLE
-    return file
-
-
-def _is_part_of_slide(path: Path, media_type: str) -> bool:
-    """Whether an image belongs to a slide of a format in many files (MRXS, VMS, VMU): its label may be this one."""
-    if path.suffix.lower() == ".mrxs":
-        return True
-    return media_type in ("image/jpeg", "image/tiff") and _holds_parts(path.parent)
-
-
-@lru_cache(maxsize=1 << 10)
-def _holds_parts(folder: Path) -> bool:
-    names = {name.lower() for name in os.listdir(folder)}
-    return "slidedat.ini" in names or any(name.endswith((".vms", ".vmu")) for name in names)
-
-
-def patient_of(file: Input) -> str:
-    """What a patient's pseudonym hangs on: the number, or the study, or the file itself.
-
-    A folder is of one hospital: whatever issuer a file names, one number is one patient.
-    """
-    if file.found.patient:
-        return f"number\\{file.found.patient.decode('latin-1')}"
-    return f"study\\{file.found.unit.decode('latin-1')}" if file.found.unit else f"file\\{file.path.name}"
 
 
 def summary(results: Iterable[Result]) -> dict[str, Any]:
@@ -335,38 +286,6 @@ def _files(source: Path) -> Iterator[Path]:
         yield source
     for folder, _, names in os.walk(source):
         yield from (Path(folder, name) for name in names)
-
-
-def _media_type(head: bytes) -> str:
-    if head[128:132] == b"DICM":
-        return "application/dicom"
-    if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-        return "image/tiff"
-    if head[:3] == b"\xff\xd8\xff":
-        return "image/jpeg"
-    if head[:8] == b"\x89PNG\r\n\x1a\n":
-        return "image/png"
-    if head[:2] == b"BM" and head[14:18] in (b"\x0c\0\0\0", b"\x28\0\0\0", b"\x6c\0\0\0", b"\x7c\0\0\0"):
-        return "image/bmp"
-    return "application/dicom" if head[:2] in (b"\x02\0", b"\x08\0", b"\0\x08") else ""
-
-
-def _read_image(file: Input, stream: BinaryIO) -> None:
-    """Read who an image of another format names; the readers of the ingest stage know how."""
-    from jobs.ingest.content import Content, Place
-    from jobs.ingest.scans import READERS
-
-    content = Content(media_type=file.media_type)
-    try:
-        READERS[file.media_type.rpartition("/")[2]](
-            content, Place(file.path.name, ""), stream, file.path.stat().st_size
-        )
-    except BadInput as problem:
-        file.refused = problem.reason
-    file.media_type = content.media_type
-    for one in content.identifiers:
-        values = file.found.names if one["kind"] == "name" else file.found.ids
-        values.add(one["value"].encode())
 
 
 def _without_index(entry: LogEntry) -> tuple[str, str, str, str]:

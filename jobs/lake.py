@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -254,17 +255,20 @@ class Lake:
         return written
 
     def write_all(self, work: Work, frames: dict[str, DataFrame], *, scope: DataFrame | str | None = None) -> None:
-        """Write several tables side by side from frames that are staged already; raises as `write` does.
+        """Write several tables side by side from frames that are staged already; raises as `write` does."""
+        self.side_by_side(
+            *(partial(self.write, work, name, frame, scope=scope, staged=True) for name, frame in frames.items())
+        )
+
+    def side_by_side(self, *writes: Callable[[], Any]) -> None:
+        """Make writes of several tables, none of them the ledger of its stage; raises as the first that fails.
 
         Planning and committing take one thread each, so that two tables at a time use two cores.
         """
         from pyspark import inheritable_thread_target
 
-        def one(item: tuple[str, DataFrame]) -> Written:
-            return self.write(work, item[0], item[1], scope=scope, staged=True)
-
         with ThreadPoolExecutor(WRITERS) as pool:
-            for _ in pool.map(inheritable_thread_target(self.spark)(one), frames.items()):
+            for _ in pool.map(inheritable_thread_target(self.spark)(lambda write: write()), writes):
                 pass
 
     def made_by(self, stage: Stage) -> dict[str, str]:

@@ -15,8 +15,10 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from threading import Thread
 from typing import Any
 
+from expectations import gate
 from jobs.accounting import Account
 from jobs.errors import without_values
 from jobs.keys import check_key
@@ -77,6 +79,7 @@ def run_stage(lake: Lake, stage: Stage, *, rebuild: bool = False) -> Outcome:
         work = lake.work(stage, rebuild=rebuild) if stage.writes else Work(stage, {}, {})
         if work.nothing and stage not in (INGEST, RELEASE):
             return Outcome(stage, (), (), (), time.time() - started, skipped=True)
+        Thread(target=gate.load, daemon=True).start()  # while Spark starts and the first jobs run
         lake.running = stage.name
         lake.clear_staging()
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from functools import lru_cache
 from pathlib import Path
 from typing import NoReturn
 
@@ -17,6 +18,8 @@ KEY_BYTES = 32
 """Shortest key that is accepted."""
 LONGEST_SHIFT = 365
 """Dates move back by 1 to this many days."""
+_REMEMBERED = 1 << 12
+"""UIDs: a file names its study, series and references again and again."""
 
 
 class Pseudonyms:
@@ -25,12 +28,13 @@ class Pseudonyms:
     The key shows in no attribute that `repr`, `vars` of a table row or an error would print.
     """
 
-    __slots__ = ("_key",)
+    __slots__ = ("_key", "_uids")
 
     def __init__(self, key: bytes) -> None:
         if len(key) < KEY_BYTES:
             raise SettingsError(f"The pseudonym key has fewer than {KEY_BYTES} bytes. Make one with `openssl rand`.")
         self._key = bytes(key)
+        self._uids = lru_cache(maxsize=_REMEMBERED)(self._uid)
 
     @classmethod
     def from_file(cls, path: str | Path) -> Pseudonyms:
@@ -55,6 +59,9 @@ class Pseudonyms:
 
     def uid(self, uid: str) -> str:
         """Return the UID that stands for `uid`: 2.25 and 128 bits as a decimal number (PS3.5 section B.2)."""
+        return self._uids(uid)
+
+    def _uid(self, uid: str) -> str:
         return f"2.25.{int.from_bytes(self._digest('uid', uid)[:16], 'big')}"
 
     def shift_days(self, patient_id: str) -> int:

@@ -69,13 +69,19 @@ def _write(lake: Lake, work: Work, done: Cut) -> list[Account]:
     cells, votes = exploded(done.found, "cells"), exploded(done.found, "votes")
     keep = done.wanted.join(done.failed, CROP_KEY, "left_anti").select(*CROP_KEY)
     tiles = lake.read(CROPS).where("unit_kind = 'tile'").select(*CROP_KEY)
-    lake.write(work, "curated.cells", cells.join(lost, "cell_id", "left_anti"), scope=scope, staged=True)
-    for table, stays in ((FINGERPRINTS, keep), (CROPS, keep.union(tiles))):
-        rows, files = done.parts.read(lake, table, done.names), done.parts.files(table, done.names)
-        lake.write(work, table, rows, scope=scope, keep=stays, staged=True, files=files)
     marks, shown = votes.select("annotation_id"), done.wanted.select(crop_id())
     held = held_back(votes.join(lost, "cell_id"), done.failed)
-    hold(lake, work, considered("annotation", marks).union(considered("crop", shown)), held)
+
+    def write_made(table: str, stays: DataFrame) -> None:
+        rows, files = done.parts.read(lake, table, done.names), done.parts.files(table, done.names)
+        lake.write(work, table, rows, scope=scope, keep=stays, staged=True, files=files)
+
+    lake.side_by_side(
+        lambda: lake.write(work, "curated.cells", cells.join(lost, "cell_id", "left_anti"), scope=scope, staged=True),
+        lambda: write_made(FINGERPRINTS, keep),
+        lambda: write_made(CROPS, keep.union(tiles)),
+        lambda: hold(lake, work, considered("annotation", marks).union(considered("crop", shown)), held),
+    )
     lake.write(work, "curated.votes", votes.join(lost, "cell_id", "left_anti"), scope=scope, staged=True)
     came = lake.read("curated.annotations").join(done.changed, "scan_id", "left_semi").count()
     counts = {row.unit_kind: row["count"] for row in held.groupBy("unit_kind").count().collect()}

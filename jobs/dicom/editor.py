@@ -50,7 +50,7 @@ class Editor:
 
     def log(self, place: Place, tag: int, action: str, why: Why) -> None:
         """Note what was done to an element."""
-        self.entries.append(LogEntry(place.of(tag), action, why.rule, why.code))
+        self.entries.append(LogEntry(place.path + _named(tag), action, *why))
 
     def type_of(self, place: Place, keyword: str) -> int:
         """Return the type of an attribute in this object, 1 to 3."""

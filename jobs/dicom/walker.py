@@ -9,6 +9,7 @@ all other text go.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Protocol
 
 from jobs.dicom import log, private, values
@@ -43,6 +44,9 @@ _IDS = {
 }
 """Ids that stay linked: the kind that their HMAC is made for, and how many digits the value representation
 has room for."""
+_OF_PATIENT, _TEXT_VALUE = frozenset({"PatientName", "PatientID"}), "TextValue"
+_NAMED = _OF_PATIENT | _IDS.keys() | {_TEXT_VALUE}
+_BY_VALUE, _LEAST = (Do.KEEP, Do.CLEAN), {Do.EMPTY: 2, Do.DUMMY: 1}
 _ID_CONCEPTS = {"121041": "specimen", "111705": "specimen", "111700": "container"}
 """DCM concepts whose text is an id: Specimen, Parent Specimen and Specimen Container Identifier (PS3.16)."""
 _KEEP_SHORT_NUMBERS = frozenset({"OpticalPathIdentifier", "ReferencedOpticalPathIdentifier"})
@@ -124,40 +128,44 @@ class _Walker:
     def element(self, place: Place, element: Element, text_id: str | None) -> None:
         """Decide on one element."""
         tag = element.tag
-        known = attribute(tag)
-        if tag & 0xFFFF == 0 or tag >> 16 < 8:
+        known, gone = _expected(tag)
+        if known is None:
             del place.dataset[tag]
-        elif (tag >> 24) in (0x50, 0x60):
-            self.editor.remove(place, tag, Why("PS3.15 E.1-1, basic profile: curve or overlay", "X"))
-        elif known is None:
-            self.editor.remove(place, tag, Why("attribute unknown to the dictionary"))
-        else:
-            action = self.profile.action(tag)
-            if action is not None or not are_numbers(element, known):
-                self.known(place, element, known, action, text_id)
-
-    def known(
-        self, place: Place, element: Element, known: Attribute, action: Action | None, text_id: str | None
-    ) -> None:
-        """Decide on an element that the dictionary knows."""
-        tag = element.tag
-        if known.keyword in ("PatientName", "PatientID"):
-            self.editor.replace(place, tag, known.vr, self.patient_key, _why(action, "pseudonym of the patient"))
-        elif known.keyword in _IDS and not element.is_empty and not (action and action.do is Do.KEEP):
-            self.identifier(place, element, known, action)
-        elif known.keyword == "TextValue" and text_id:
-            key = self.pseudonyms.key_for(text_id, self.site, _joined(place.dataset, tag))
-            self.editor.replace(place, tag, known.vr, key, Why(f"pseudonym of the {text_id}"))
-        elif element.items is not None or known.vr == "SQ":
+            if gone is not None:
+                self.editor.log(place, tag, log.REMOVED, gone)
+            return
+        action = self.profile.action(tag)
+        if action is None and are_numbers(element, known):
+            return
+        keyword = known.keyword
+        if keyword in _NAMED and self.named(place, element, known, action, text_id):
+            return
+        if element.items is not None or known.vr == "SQ":
             self.sequence(place, element, known, action)
-        elif action is None or action.do in (Do.KEEP, Do.CLEAN):
+        elif action is None or action.do in _BY_VALUE:
             self.by_value(place, element, known, action)
         elif action.do is Do.UID:
             self.uids(place, element, action)
         elif action.do is Do.REMOVE:
-            self.editor.remove(place, tag, _why(action))
+            self.editor.remove(place, tag, action.why)
         else:
-            self.editor.clear(place, tag, _why(action), least={Do.EMPTY: 2, Do.DUMMY: 1}.get(action.do, 3))
+            self.editor.clear(place, tag, action.why, least=_LEAST.get(action.do, 3))
+
+    def named(
+        self, place: Place, element: Element, known: Attribute, action: Action | None, text_id: str | None
+    ) -> bool:
+        """Put a pseudonym where an attribute names the patient or holds an id number; False where it does not."""
+        tag = element.tag
+        if known.keyword in _OF_PATIENT:
+            self.editor.replace(place, tag, known.vr, self.patient_key, _why(action, "pseudonym of the patient"))
+        elif known.keyword in _IDS and not element.is_empty and not (action and action.do is Do.KEEP):
+            self.identifier(place, element, known, action)
+        elif known.keyword == _TEXT_VALUE and text_id:
+            key = self.pseudonyms.key_for(text_id, self.site, _joined(place.dataset, tag))
+            self.editor.replace(place, tag, known.vr, key, Why(f"pseudonym of the {text_id}"))
+        else:
+            return False
+        return True
 
     def sequence(self, place: Place, element: Element, known: Attribute, action: Action | None) -> None:
         """Remove, empty or enter a sequence."""
@@ -352,6 +360,17 @@ class _Walker:
         items = [_code_item(value, "DCM", public_meaning(value, "DCM") or meaning[:64]) for value, meaning in methods]
         self.editor.set_items(place, 0x00120064, items)
         dataset.pop(0x00120063, None)
+
+
+@lru_cache(maxsize=1 << 13)
+def _expected(tag: int) -> tuple[Attribute | None, Why | None]:
+    """The attribute that profile and value decide on, or none where it goes in any case, and what is logged of that."""
+    if tag & 0xFFFF == 0 or tag >> 16 < 8:
+        return None, None
+    if (tag >> 24) in (0x50, 0x60):
+        return None, Why("PS3.15 E.1-1, basic profile: curve or overlay", "X")
+    known = attribute(tag)
+    return known, None if known else Why("attribute unknown to the dictionary")
 
 
 def _strings(dataset: Dataset, tag: int) -> list[str] | None:
