@@ -183,9 +183,9 @@ class Batch:
         return any(self._is_known(token, data) for token in tokens - self._clean)
 
     def _is_known(self, token: bytes, data: bytes) -> bool:
-        by_chance = token.isdigit() or _PSEUDONYM.fullmatch(token) is not None
-        spread = False
-        for word in map(_folded, _texts(token)):
+        number, spread = token.isdigit(), False
+        by_chance = number or _PSEUDONYM.fullmatch(token) is not None
+        for word in (token.decode(),) if number else map(_folded, _texts(token)):
             if (word in self._words or (not by_chance and self._holds(word))) and not is_public_word(_read(token)):
                 return True
             if word in self._spread:
@@ -246,8 +246,8 @@ def _forms(value: bytes) -> set[bytes]:
     """How an identifier may stand among pixel bytes, in lower case; in no fewer than eight of them."""
     if value.isascii():
         low = value.lower()
-        wide = low.decode("ascii").encode("utf-16-le")
-        return {low, wide, b"\0" + wide[:-1]} if len(set(low)) >= _LEAST_DISTINCT else set()
+        wide = low.decode("ascii").encode("utf-16-le")[:-1]  # of either byte order: but for the zero at one of its ends
+        return {low, wide} if len(set(low)) >= _LEAST_DISTINCT else set()
     forms = {value}
     for text in _texts(value):
         forms |= {text.encode(name, "ignore") for name in ("utf-8", "utf-16-le", "utf-16-be", "latin-1")}

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 
 
+@lru_cache(maxsize=1 << 14)
 def attribute_type(keyword: str, parent: str, sop_class: str = "") -> int:
     """Return 1, 2 or 3 for an attribute in the sequence `parent` (a keyword, empty at the root)."""
     if not parent and sop_class in _modules():

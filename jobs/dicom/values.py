@@ -34,6 +34,7 @@ OLDEST = 89
 _PER_YEAR = {"D": 365.25, "W": 52.18, "M": 12.0, "Y": 1.0}
 
 
+@lru_cache(maxsize=1 << 12)
 def shift_date(value: str, days: int) -> str | None:
     """Move a DA value by whole days; None when it is no date."""
     match = _DATE.fullmatch(value)
@@ -117,11 +118,12 @@ def is_public_device(value: str) -> bool:
 @lru_cache(maxsize=1 << 14)
 def is_public_text(value: str) -> bool:
     """Whether a text is a phrase of a public vocabulary, or several, parted by commas, semicolons or bars."""
-    return _is_phrase(value) or all(part.strip() and _is_phrase(part) for part in _PARTS.split(value))
+    parts = _PARTS.split(value)
+    return _is_phrase(value) or (len(parts) > 1 and all(part.strip() and _is_phrase(part) for part in parts))
 
 
 def _is_phrase(text: str) -> bool:
-    return _is_listed(text) or _is_listed(_LAST_NUMBER.sub("", text))
+    return _is_listed(text) or (text[-1:].isdigit() and _is_listed(_LAST_NUMBER.sub("", text)))
 
 
 def _is_listed(text: str) -> bool:
