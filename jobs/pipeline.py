@@ -79,11 +79,12 @@ def run_stage(lake: Lake, stage: Stage, *, rebuild: bool = False) -> Outcome:
         work = lake.work(stage, rebuild=rebuild) if stage.writes else Work(stage, {}, {})
         if work.nothing and stage not in (INGEST, RELEASE):
             return Outcome(stage, (), (), (), time.time() - started, skipped=True)
-        Thread(target=gate.load, daemon=True).start()  # while Spark starts and the first jobs run
         lake.running = stage.name
         lake.clear_staging()
         try:
-            accounts: list[Account] = importlib.import_module(f"jobs.{stage.name}.stage").run(lake, work)
+            module = importlib.import_module(f"jobs.{stage.name}.stage")
+            Thread(target=gate.load, daemon=True).start()  # while Spark starts and the first jobs run
+            accounts: list[Account] = module.run(lake, work)
             for account in accounts:
                 account.balance(stage.name)
         except Exception as error:
