@@ -25,7 +25,7 @@ from jobs.deidentify.batch import Batch
 from jobs.deidentify.images import deidentify_image
 from jobs.deidentify.inspection import Inspection
 from jobs.deidentify.pixel_ranges import pixel_ranges, searchable
-from jobs.deidentify_inputs import SMALL, Input, patient_of, read_input
+from jobs.deidentify_inputs import Input, patient_of, read_input
 from jobs.dicom import log
 from jobs.dicom.log import LogEntry
 from jobs.dicom.profile import Profile
@@ -80,7 +80,7 @@ class Cleaner:
         part = self._out / f".{os.getpid()}.part"
         inspection = Inspection(lambda: file.path.open("rb"), wanted=self._look)
         try:
-            with BytesIO() if file.size <= SMALL else part.open("w+b") as target:
+            with BytesIO() if file.is_small else part.open("w+b") as target:
                 entries = self._clean(file, target, inspection)
                 if self._look:
                     entries.append(inspection.entry)

@@ -15,7 +15,7 @@ from jobs.errors import BadInput
 from schemas.reasons import Reason
 
 _HEAD = 1 << 16
-SMALL = 1 << 22
+_SMALL = 1 << 22
 """Files of so many bytes, which most are, are cleaned in memory: what is asked of the system takes time."""
 
 
@@ -30,9 +30,14 @@ class Input:
     size: int = 0
     """In bytes."""
 
+    @property
+    def is_small(self) -> bool:
+        """Whether it is cleaned in memory."""
+        return self.size <= _SMALL
+
     def opened(self) -> BinaryIO:
         """The file to read."""
-        return BytesIO(self.path.read_bytes()) if self.size <= SMALL else self.path.open("rb")
+        return BytesIO(self.path.read_bytes()) if self.is_small else self.path.open("rb")
 
 
 def read_input(path: Path) -> Input:

@@ -7,7 +7,7 @@ import pydicom
 import pytest
 from pydicom.data import get_testdata_file
 
-from jobs import cli
+from jobs import cli, deidentify_inputs
 from jobs.deidentify.batch import Batch
 from jobs.deidentify.identifiers import Identifiers, read_identifiers
 from jobs.deidentify.tokens import Range
@@ -56,8 +56,10 @@ def test_pixels_are_the_same_bytes(folder):
     assert {pydicom.dcmread(path).PixelData for path in outputs(folder)} == before
 
 
-def test_names_and_contents_are_the_same_with_two_processes(folder):
+@pytest.mark.parametrize("small", [0, 1 << 22])
+def test_names_and_contents_are_the_same_with_two_processes(folder, monkeypatch, small):
     clean(folder)
+    monkeypatch.setattr(deidentify_inputs, "_SMALL", small)
     one = {path.name: path.read_bytes() for path in outputs(folder)}
     for path in outputs(folder):
         path.unlink()
