@@ -112,7 +112,7 @@ DEDUPLICATE = Stage(
     writes=("curated.duplicates",),
     unit="crop",
     settings=("crop",),
-    version="3",
+    version="4",
 )
 JOIN = Stage(
     name="join",

@@ -30,8 +30,10 @@ _SELF_LEAST = 0.3
 """However little a picture fits itself, this much agreement proves nothing."""
 _ELSEWHERE_MOST, _WINDOW, _DISAGREES = 0.065, 11, 0.5
 """So much of the texture may lie where the two disagree, in windows of so many pixels that correlate by less."""
-_SPREADS, _ASKED = (0.06, 0.17, 0.36, 0.45), (0.95, 0.9, 0.83, 0.0)
+_SPREADS, _ASKED = (0.1, 0.2, 0.36, 0.45), (0.955, 0.92, 0.83, 0.0)
 """Scores that are asked for by how far the texture spreads: a lone smooth cell is like many another."""
+_ASKED_OF_PADDED = 0.82
+"""A score that is asked for where either picture is padded: of less area, agreement says less."""
 _SCALE_MOST, _SKEW_MOST = 1.25, 0.12
 _SHARED_LEAST = 0.15
 """Of the square that both pictures know; less is no evidence."""
@@ -211,7 +213,8 @@ class Likeness:
             return
         fits = self._register(np.stack([new, new], axis=1), range(1, DIHEDRALS), _OF_ITSELF)
         self._own.update(zip(new.tolist(), fits.texture.tolist(), strict=True))
-        asked = np.interp(spread(self._squares[new]), _SPREADS, _ASKED)
+        padded = np.where((self._squares[new] == 0).any(axis=(1, 2)), _ASKED_OF_PADDED, 0)
+        asked = np.maximum(padded, np.interp(spread(self._squares[new]), _SPREADS, _ASKED))
         self._asked.update(zip(new.tolist(), asked.tolist(), strict=True))
 
     def _register(self, pairs: NDArray[np.int64], turns: range, gates: _Gates) -> _Fits:
