@@ -22,7 +22,7 @@ from threading import Thread
 from typing import Any, BinaryIO, cast
 
 from jobs.deidentify.batch import Batch
-from jobs.deidentify.images import deidentify_image
+from jobs.deidentify.images import SUFFIXES, deidentify_image
 from jobs.deidentify.inspection import Inspection
 from jobs.deidentify.pixel_ranges import pixel_ranges, searchable
 from jobs.deidentify_inputs import Input, patient_of, read_input
@@ -34,14 +34,6 @@ from jobs.pseudonyms import Pseudonyms
 from schemas.looks import Look, in_words
 from schemas.reasons import Reason
 
-_SUFFIX = {
-    "application/dicom": "dcm",
-    "image/x-aperio-svs": "svs",
-    "image/tiff": "tif",
-    "image/jpeg": "jpg",
-    "image/png": "png",
-    "image/bmp": "bmp",
-}
 _OBJECTS_BETWEEN = 50_000
 """New objects between two looks for unused cycles: a header makes thousands, which go together when it is done."""
 _INDEX = re.compile(r"\[\d+\]")
@@ -140,14 +132,14 @@ class Cleaner:
         size = target.seek(0, 2)
         target.seek(0)
         start = hashlib.sha256(target.read(_NAMED_BY)).hexdigest()
-        name = f"{folder}/{self._pseudonyms.key_for('output', start, str(size))}.{_SUFFIX[file.media_type]}"
+        name = f"{folder}/{self._pseudonyms.key_for('output', start, str(size))}.{SUFFIXES[file.media_type]}"
         if not (self._out / name).exists():
             return name, False
         ours = _digest(target)
         with (self._out / name).open("rb") as other:
             if _digest(other) == ours:
                 return name, True
-        name = f"{folder}/{self._pseudonyms.key_for('output', ours)}.{_SUFFIX[file.media_type]}"
+        name = f"{folder}/{self._pseudonyms.key_for('output', ours)}.{SUFFIXES[file.media_type]}"
         return name, (self._out / name).exists()
 
 

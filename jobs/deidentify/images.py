@@ -26,6 +26,15 @@ from jobs.dicom.writer import Encoder
 from jobs.errors import BadInput, HemalakeError
 from schemas.reasons import Reason
 
+SUFFIXES = {
+    "application/dicom": "dcm",
+    "image/x-aperio-svs": "svs",
+    "image/tiff": "tif",
+    "image/jpeg": "jpg",
+    "image/png": "png",
+    "image/bmp": "bmp",
+}
+"""How outputs are named, by media type: what can be de-identified."""
 IMPLEMENTATION_UID = "2.25.302913460411876321345098219374417282305"
 """Names HemaLake as the writer of a file (PS3.7 section D.3.3.2)."""
 IMPLEMENTATION_VERSION = "HEMALAKE_1"

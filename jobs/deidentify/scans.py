@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, cast
 
 from jobs.accounting import HELD_TYPE, held_row
 from jobs.deidentify.batch import Everyone, is_public_word
-from jobs.deidentify.images import deidentify_image
+from jobs.deidentify.images import SUFFIXES, deidentify_image
 from jobs.deidentify.inspection import Inspection
 from jobs.deidentify.log import log_rows
 from jobs.deidentify.pixel_ranges import pixel_ranges, searchable
@@ -34,7 +34,6 @@ from jobs.settings import Settings, Source
 from jobs.store import Store
 from schemas.reasons import Reason
 
-SUFFIX = {"application/dicom": "dcm", "image/x-aperio-svs": "svs", "image/tiff": "tif", "image/jpeg": "jpg"}
 FIELD_TYPES = ("image/jpeg", "image/png", "image/bmp")
 SPOOL_BYTES = 64 << 20
 """Files up to this size are cleaned in memory, larger ones on disk."""
@@ -118,7 +117,7 @@ class ScanCleaner:
             raise BadInput(Reason.PATIENT_MISSING)
         pseudonyms = pseudonyms_of(self._settings.key_path())
         file_key = pseudonyms.key_for("file", file["path"])
-        uri = f"objects/{scan_id}/{file_key}.{SUFFIX.get(file['media_type'], 'img')}"
+        uri = f"objects/{scan_id}/{file_key}.{SUFFIXES.get(file['media_type'], 'img')}"
         original = f"{self._settings.zone_root('restricted')}/objects/{file['content_sha256']}"
         inspection = Inspection(lambda: self._store.open(original), wanted=self._looks_at(file["media_type"]))
         with self._store.open(original) as source, tempfile.SpooledTemporaryFile(SPOOL_BYTES) as cleaned:
