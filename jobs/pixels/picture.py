@@ -125,9 +125,10 @@ def padding(pixels: NDArray[Any]) -> NDArray[np.bool_]:
         return unknown
     scale = 257 if pixels.dtype == np.uint16 else 1
     for view, seen in zip(_turned(pixels), _turned(unknown), strict=True):
-        rows = _flat_rows(view, _FLAT * scale)
-        seen[: rows + (rows > 0)] |= rows > 0
-        if view[0, 0].max() <= _BLACK * scale or view[0, 0].min() >= (255 - _FLAT) * scale:
+        if rows := _flat_rows(view, _FLAT * scale):
+            seen[: rows + 1] = True
+        corner = view[0, 0].tolist()
+        if max(corner) <= _BLACK * scale or min(corner) >= (255 - _FLAT) * scale:
             seen |= _corner(view, _BLACK * scale)
     return unknown
 
@@ -140,6 +141,9 @@ def _turned(pixels: NDArray[Any]) -> tuple[NDArray[Any], ...]:
 
 def _flat_rows(pixels: NDArray[Any], flat: int) -> int:
     """How many rows from the top are of the corner's colour."""
+    corner, middle = pixels[0, 0].tolist(), pixels[0, pixels.shape[1] // 2].tolist()
+    if any(abs(one - other) > flat for one, other in zip(corner, middle, strict=True)):
+        return 0  # as with most edges
     colour = pixels[0, 0].astype(np.int32)
     for number, row in enumerate(pixels):
         if np.abs(row - colour).max() > flat:
