@@ -83,7 +83,8 @@ def run_stage(lake: Lake, stage: Stage, *, rebuild: bool = False) -> Outcome:
         lake.clear_staging()
         try:
             module = importlib.import_module(f"jobs.{stage.name}.stage")
-            Thread(target=gate.load, daemon=True).start()  # while Spark starts and the first jobs run
+            if stage.writes:
+                Thread(target=gate.load).start()  # while Spark starts and the first jobs run
             accounts: list[Account] = module.run(lake, work)
             for account in accounts:
                 account.balance(stage.name)
