@@ -182,12 +182,15 @@ def iod_errors(inputs: Path, outputs: dict[str, Path]) -> int | None:
 
 def _inflated(data: bytes) -> bytes:
     """A deflated file as dciodvfy can read it, which would take its compressed bytes for elements; else nothing."""
-    syntax, (length,) = data.find(b"1.2.840.10008.1.2.1.99", 144, 1024), struct.unpack_from("<I", data.ljust(144), 140)
-    if syntax < 0:
-        return b""
+    (length,) = struct.unpack_from("<I", data.ljust(144), 140)
     end = 144 + length  # of the file meta group, whose length is its first element (PS3.10 section 7.1)
+    if b"1.2.840.10008.1.2.1.99" not in data[:end]:
+        return b""
     head = data[:end].replace(b"1.2.840.10008.1.2.1.99", b"1.2.840.10008.1.2.1\0\0\0")
-    return head + zlib.decompressobj(-zlib.MAX_WBITS).decompress(data[end:])
+    try:
+        return head + zlib.decompressobj(-zlib.MAX_WBITS).decompress(data[end:])
+    except zlib.error:
+        return b""
 
 
 @cache

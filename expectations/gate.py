@@ -22,11 +22,6 @@ class GateRefused(Exception):
     """A critical expectation failed, so nothing was committed. The text names expectations, never values."""
 
 
-def load() -> None:
-    """Load Great Expectations, which takes seconds, ahead of its first use."""
-    importlib.import_module("great_expectations")
-
-
 def rules(table: Table) -> tuple[Rule, ...]:
     """The domain rules of a table: `SUITE` in the module of its name; restricted tables have none."""
     if table.zone is Zone.RESTRICTED:

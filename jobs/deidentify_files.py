@@ -82,7 +82,7 @@ class Cleaner:
                     result.note = log.TRUNCATED
                 name, twin = self._name(file, target)
                 if isinstance(target, BytesIO) and not twin:
-                    part.write_bytes(target.getbuffer())
+                    part.write_bytes(target.getvalue())
             if not twin:
                 self._make_folder(os.path.dirname(name))
                 os.utime(part, (0, 0))

@@ -15,10 +15,8 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from threading import Thread
 from typing import Any
 
-from expectations import gate
 from jobs.accounting import Account
 from jobs.errors import without_values
 from jobs.keys import check_key
@@ -82,10 +80,7 @@ def run_stage(lake: Lake, stage: Stage, *, rebuild: bool = False) -> Outcome:
         lake.running = stage.name
         lake.clear_staging()
         try:
-            module = importlib.import_module(f"jobs.{stage.name}.stage")
-            if stage.writes:
-                Thread(target=gate.load).start()  # while Spark starts and the first jobs run
-            accounts: list[Account] = module.run(lake, work)
+            accounts: list[Account] = importlib.import_module(f"jobs.{stage.name}.stage").run(lake, work)
             for account in accounts:
                 account.balance(stage.name)
         except Exception as error:

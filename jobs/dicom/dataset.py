@@ -61,7 +61,9 @@ class Dataset(dict[int, Element]):
         super().__init__()
         self.missing = 0
         """By how many bytes the length that the file states of an item is more than there is."""
-        self.inherited: bytes = owner.charset if owner is not None else b""
+        stated = owner.get(CHARACTER_SET) if owner is not None else None
+        self.inherited: list[bytes] = [stated.value] if stated else owner.inherited if owner is not None else [b""]
+        """Specific Character Set of what holds it; shared, as a file may state it behind its sequences."""
         self.order: str = owner.order if owner is not None else order
         """Byte order as `struct` names it."""
 
@@ -69,7 +71,7 @@ class Dataset(dict[int, Element]):
     def charset(self) -> bytes:
         """Value of Specific Character Set, inherited by items (PS3.3 section C.12.1.1.2)."""
         stated = self.get(CHARACTER_SET)
-        return self.inherited if stated is None else stated.value
+        return self.inherited[0] if stated is None else stated.value
 
     def strings(self, tag: int) -> list[str]:
         """All values of a text-like element without their padding; one empty string where it has none.

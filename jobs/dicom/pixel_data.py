@@ -7,7 +7,6 @@ frames, item padding, bytes behind the last pixel, elements behind the pixel dat
 
 from __future__ import annotations
 
-import errno
 import os
 import struct
 from collections.abc import Iterator, Sequence
@@ -127,9 +126,8 @@ def _sent(source: BinaryIO, target: BinaryIO, size: int) -> int:
     try:
         while sent < size and (more := os.sendfile(target.fileno(), source.fileno(), start + sent, size - sent)):
             sent += more
-    except OSError as problem:
-        if problem.errno != errno.EINVAL:  # these two are of kinds that it does not copy between
-            raise
+    except (OSError, AttributeError):  # it cannot between these two, or at all; what else is wrong will show again
+        pass
     source.seek(start + sent)
     target.seek(place + sent)
     return sent

@@ -196,6 +196,7 @@ def _read(
                 dataset[tag] = Element(tag, vr, missing=length)
             else:
                 dataset[tag] = Element(tag, vr, data[start:position], missing=start + length - position)
+    root.inherited[0] = root.charset
     return root, source.size if truncated else min(position, size), truncated
 
 

@@ -123,7 +123,7 @@ def is_public_text(value: str) -> bool:
 
 
 def _is_phrase(text: str) -> bool:
-    return _is_listed(text) or (text[-1:].isdigit() and _is_listed(_LAST_NUMBER.sub("", text)))
+    return _is_listed(text) or (text.rstrip("\n")[-1:].isdigit() and _is_listed(_LAST_NUMBER.sub("", text)))
 
 
 def _is_listed(text: str) -> bool:

@@ -49,7 +49,7 @@ class Encoder:
 
         Where an item leaves its sequence, more follows in the file; a reader must not take that for its end.
         """
-        size = min(_claimed(dataset), _LONGEST_PADDING) // 2 * 2
+        size = (min(_claimed(dataset), _LONGEST_PADDING) + 1) // 2 * 2
         parts: list[bytes] = []
         if size:
             self._element(Element(_PADDING, "OB", bytes(size)), 0, parts)
@@ -114,11 +114,11 @@ class Encoder:
 
 
 def _claimed(dataset: Dataset) -> int:
-    """By how many bytes the last element of a data set, or what is last within it, is longer than there is."""
+    """By how many bytes the last element of a data set, or the last within it, is longer than there is."""
     last = dataset[max(dataset)] if dataset else None
-    if last is None or not last.items:
-        return last.missing if last else 0
-    return max(last.missing, last.items[-1].missing, _claimed(last.items[-1]))
+    if last is None:
+        return 0
+    return max(last.missing, _claimed(last.items[-1]) if last.items else 0)
 
 
 def meta_group(meta: Dataset) -> bytes:

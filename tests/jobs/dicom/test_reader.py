@@ -97,8 +97,19 @@ def test_a_length_that_was_too_large_takes_in_nothing_that_is_added():
     assert again[0x00120062].value == b"YES "
 
 
-def test_an_item_that_leaves_its_sequence_is_no_end_of_the_file():
-    value = struct.pack("<HH2sH", 0x18, 0x50, b"DS", 20) + b"12.5"
+@pytest.mark.parametrize("behind", [False, True])
+def test_items_inherit_the_character_set_wherever_it_stands(behind):
+    value = struct.pack("<HH2sH", 0x40, 0x551, b"LO", 6) + "Mäki ".encode()
+    item = struct.pack("<HHI", 0xFFFE, 0xE000, len(value)) + value
+    sequence = struct.pack("<HH2sHI", 0x40, 0x560, b"SQ", 0, len(item)) + item
+    charset = struct.pack("<HH2sH", 8, 5, b"CS", 10) + b"ISO_IR 192"
+    dataset = read_header(BytesIO(sequence + charset if behind else charset + sequence)).dataset
+    assert dataset[0x00400560].items[0].text(0x00400551) == "Mäki"
+
+
+@pytest.mark.parametrize("more", [1, 2, 16])
+def test_an_item_that_leaves_its_sequence_is_no_end_of_the_file(more):
+    value = struct.pack("<HH2sH", 0x18, 0x50, b"DS", 4 + more) + b"12.5"
     item = struct.pack("<HHI", 0xFFFE, 0xE000, 90) + value
     data = struct.pack("<HH2sHI", 8, 0x1115, b"SQ", 0, len(item)) + item
     header = read_header(BytesIO(data + struct.pack("<HH2sHI", 0xFFFC, 0xFFFC, b"OB", 0, 90) + bytes(90)))
