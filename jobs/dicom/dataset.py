@@ -85,22 +85,21 @@ class Dataset(dict[int, Element]):
             return [text.strip("\0 ")]
         return [part.strip("\0 ") for part in text.split("\\")]
 
+    def readable(self, tag: int) -> list[str] | None:
+        """As `strings`, None where the bytes are none of the character set."""
+        try:
+            return self.strings(tag)
+        except (UnicodeError, LookupError):
+            return None
+
     def text(self, tag: int) -> str:
         """The value of an element, empty where it has none or several or cannot be read."""
-        if tag not in self:
-            return ""
-        try:
-            values = self.strings(tag)
-        except (UnicodeError, LookupError):
-            return ""
-        return values[0] if len(values) == 1 else ""
+        values = self.readable(tag) if tag in self else None
+        return values[0] if values is not None and len(values) == 1 else ""
 
     def texts(self, tag: int) -> list[str]:
         """All values of a text-like element but empty ones; none where it is absent or cannot be read."""
-        try:
-            return [value for value in self.strings(tag) if value] if tag in self else []
-        except (UnicodeError, LookupError):
-            return []
+        return [value for value in self.readable(tag) or () if value] if tag in self else []
 
     def number(self, tag: int, otherwise: int) -> int:
         """The first value of a whole number, `otherwise` where there is none."""

@@ -230,7 +230,7 @@ class _Walker:
             self.uids(place, element, None)
         else:
             cleaner = self.cleaners.of(vr)
-            texts = _strings(place.dataset, element.tag)
+            texts = place.dataset.readable(element.tag)
             return texts is not None and all(
                 cleaner(text) is not None and not private.may_be_number_of_record(text) for text in texts
             )
@@ -270,7 +270,7 @@ class _Walker:
         """Let the values of a text-like element pass, changed, or none of them."""
         vr = element.vr
         cleaner = self.cleaners.of(vr, known.keyword, kept=action is not None and action.do is Do.KEEP)
-        before = _strings(place.dataset, element.tag)
+        before = place.dataset.readable(element.tag)
         if before is None:
             self.editor.clear(place, element.tag, Why("value cannot be read", action.why.code if action else None))
             return
@@ -373,17 +373,9 @@ def _expected(tag: int) -> tuple[Attribute | None, Why | None]:
     return known, None if known else Why("attribute unknown to the dictionary")
 
 
-def _strings(dataset: Dataset, tag: int) -> list[str] | None:
-    """The values of a text-like element, None where its bytes are none of the character set."""
-    try:
-        return dataset.strings(tag)
-    except (UnicodeError, LookupError):
-        return None
-
-
 def _joined(dataset: Dataset, tag: int) -> str:
     """All of an id, also where a backslash or another character set parts it."""
-    read = _strings(dataset, tag)
+    read = dataset.readable(tag)
     return "\\".join(read) if read is not None else dataset[tag].value.decode("latin-1").strip("\0 ")
 
 
