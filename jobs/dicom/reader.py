@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, cast
 
 from jobs.dicom.dataset import LONG_VRS, VRS, Dataset, Element
 from jobs.dicom.dictionary import EXPLICIT_BIG, IMPLICIT_LITTLE
@@ -66,6 +66,7 @@ def read_header(stream: BinaryIO) -> Header:
     syntax = meta.text(TRANSFER_SYNTAX)
     explicit, order = _encoding(source.need(position + 6)[position : position + 6], syntax)
     dataset, end, truncated = _read(source, position, order, explicit=explicit)
+    dataset.inherited[0] = dataset.charset
     preamble = source.data[:_PREAMBLE] if source.data[_PREAMBLE : _PREAMBLE + 4] == b"DICM" else b""
     return Header(preamble, meta, dataset, not explicit, order, end, truncated)
 
@@ -128,10 +129,7 @@ class _Open:
 def _read(
     source: Bytes, position: int, order: str, *, explicit: bool, group: int | None = None
 ) -> tuple[Dataset, int, bool]:
-    """Read elements from `position` on, those of one group or all before the pixel data.
-
-    Returns the dataset, where it ends, and whether the file ends before it does.
-    """
+    """Return the elements of one group, or all before the pixel data; where they end; whether the file ends first."""
     head, length_at = struct.Struct(order + "HH2sH").unpack_from, struct.Struct(order + "I").unpack_from
     item_start = struct.pack(order + "HH", _ITEM >> 16, _ITEM & 0xFFFF)
     size, data = source.size, source.need(position + _CHUNK)
@@ -140,11 +138,7 @@ def _read(
     while holders:
         top = holders[-1]
         if position >= top.end or position + 8 > size:
-            if position + 8 > size and (top.endless or top.end > size):
-                truncated = True
-            if top.stated > min(top.end, size):
-                top.part.missing = top.stated - position
-            holders.pop()
+            truncated |= _end(holders, position, size)
             continue
         if position + 16 > len(data):
             data = source.need(position + 16)
@@ -174,30 +168,48 @@ def _read(
             length = length_at(data, position + 4)[0]
         nested = top.explicit and vr != "UN"  # a sequence in UN is in implicit VR (PS3.5 section 6.2.2, note 2)
         if vr is None or vr == "UN":
-            known = attribute(tag)
-            vr = known.vr if known is not None else "UL" if number == 0 else vr or ""
+            vr = _listed(tag, vr)
         endless = length == _UNDEFINED
         if endless and tag in PIXELS:
             position = _behind_fragments(source, start, length_at, item_start)
             data, dataset[tag] = source.data, Element(tag, vr)
         elif endless or vr == "SQ" or (vr in ("", "UN") and data[start : start + 4] == item_start):
-            items = list[Dataset]()
-            dataset[tag] = sequence = Element(tag, vr, items=items, endless=endless)
-            stated = 0 if endless else start + length
-            end = top.end if endless else _within(top, stated, size)
-            holders.append(_Open(sequence, None, dataset, items, end, stated, nested, endless))
+            dataset[tag] = _begin(holders, Element(tag, vr, endless=endless), start + length, size, nested)
             position = start
         else:
             position = _within(top, start + length, size)
             if position > len(data):
                 data = source.need(position)
-            if position > size:
-                truncated, size, position = True, start, start
-                dataset[tag] = Element(tag, vr, missing=length)
-            else:
+            if position <= size:
                 dataset[tag] = Element(tag, vr, data[start:position], missing=start + length - position)
-    root.inherited[0] = root.charset
+            else:
+                dataset[tag] = Element(tag, vr, missing=length)
+                truncated, size, position = True, start, start
     return root, source.size if truncated else min(position, size), truncated
+
+
+def _end(holders: list[_Open], position: int, size: int) -> bool:
+    """End the innermost dataset or sequence; whether the file ends before it does."""
+    top = holders.pop()
+    if top.stated > min(top.end, size):
+        top.part.missing = top.stated - position
+    return position + 8 > size and (top.endless or top.end > size)
+
+
+def _begin(holders: list[_Open], sequence: Element, stated: int, size: int, explicit: bool) -> Element:
+    """Begin a sequence, which states its end unless it is endless."""
+    top, endless = holders[-1], sequence.endless
+    sequence.items = []
+    end = top.end if endless else _within(top, stated, size)
+    owner = cast(Dataset, top.dataset)
+    holders.append(_Open(sequence, None, owner, sequence.items, end, 0 if endless else stated, explicit, endless))
+    return sequence
+
+
+def _listed(tag: int, vr: str | None) -> str:
+    """The value representation of the dictionary; what the file states, or none, where that knows the tag not."""
+    known = attribute(tag)
+    return known.vr if known is not None else "UL" if tag & 0xFFFF == 0 else vr or ""
 
 
 def _within(top: _Open, end: int, size: int) -> int:
