@@ -42,6 +42,8 @@ _SHARED_OF_PADDED = 0.75
 retakes 0.81 at least, look-alikes with other edges 0.72 at most (BCCD, first half, 226,795 pairs)."""
 _BAND = (1.0, 4.0)
 """Standard deviations of the band of texture, in pixels of the square."""
+_HALF_BAND = (0.5, 2.0)
+"""The same in pixels of half the size."""
 _CHUNK = 128
 
 
@@ -121,9 +123,7 @@ class _Views:
 
     def texture(self, maps: Floats, fine: float, coarse: float) -> Floats:
         """Correlation of the band-passed pictures over what both know; -1 where that is too little."""
-        first, second, both = self._bands(maps, fine, coarse)
-        texture = register.weighted_ncc(first, second, both.astype(np.float32))
-        return np.where(both.mean(axis=(1, 2)) >= _SHARED_LEAST, texture, -1).astype(np.float32)
+        return _agreement(*self._bands(maps, fine, coarse))
 
     def shared(self, maps: Floats) -> Floats:
         """Share of what the picture that knows less knows that the other knows too."""
@@ -161,6 +161,36 @@ class _Views:
         if not self.known_b.all():
             both &= register.warp(self.known_b, maps, side)[0] > 0.99
         return bands[0], seen, np.asarray(both)
+
+
+@dataclass(frozen=True)
+class _Halves:
+    """Pictures of half the size, prepared once for all pairs that they are in."""
+
+    luma: Floats
+    known: Floats
+    texture: Floats
+    """Band-passed."""
+
+    @staticmethod
+    def of(luma: Floats, known: Floats) -> _Halves:
+        """Those of whole pictures."""
+        small, seen = register.half(luma), register.half(known)
+        return _Halves(small, seen, register.band(small, (seen > 0.99).astype(np.float32), *_HALF_BAND))
+
+    def at(self, which: NDArray[Any]) -> _Halves:
+        """Some of the pictures."""
+        return _Halves(self.luma[which], self.known[which], self.texture[which])
+
+    def turned(self, which: NDArray[np.int64]) -> _Halves:
+        """Each turned or flipped; a band-pass is the same in all directions."""
+        return _Halves(*(register.dihedrals(one, which) for one in (self.luma, self.known, self.texture)))
+
+
+def _agreement(first: Floats, second: Floats, both: NDArray[np.bool_]) -> Floats:
+    """Correlation of two band-passed pictures of each pair over what both know; -1 where that is too little."""
+    texture = register.weighted_ncc(first, second, both.astype(np.float32))
+    return np.where(both.mean(axis=(1, 2)) >= _SHARED_LEAST, texture, -1).astype(np.float32)
 
 
 class Likeness:
@@ -221,7 +251,10 @@ class Likeness:
         """The best fit of each pair among some turns and flips of b; texture -1 where nothing fits."""
         n = len(pairs)
         best = _Fits(np.full(n, -1, dtype=np.float32), np.zeros(n, dtype=np.int64), np.zeros((n, 2, 3), np.float32))
-        scores, maps = self._coarse(pairs, turns)
+        used, places = np.unique(pairs, return_inverse=True)
+        luma, known = register.as_floats(self._squares[used])
+        halves, places = _Halves.of(luma, known), places.reshape(-1, 2)
+        scores, maps = _coarse(halves, places, turns)
         order = np.argsort(-scores, axis=0, kind="stable")
         for rank in range(min(_TRIED, len(turns))):
             score = np.take_along_axis(scores, order[rank : rank + 1], axis=0)[0]
@@ -229,45 +262,37 @@ class Likeness:
             for first in range(0, len(tried), _CHUNK):
                 some = tried[first : first + _CHUNK]
                 which = np.asarray(turns)[order[rank, some]]
-                self._fine(pairs[some], which, maps[order[rank, some], some], gates, some, best)
+                a, b = halves.at(places[some, 0]), halves.at(places[some, 1]).turned(which)
+                self._fine(pairs[some], which, maps[order[rank, some], some], (a, b), gates, some, best)
         return best
-
-    def _coarse(self, pairs: NDArray[np.int64], turns: range) -> tuple[Floats, Floats]:
-        """Correlations (turns, n) and maps (turns, n, 2, 3) of b, turned, on a."""
-        first, at_first = np.unique(pairs[:, 0], return_inverse=True)
-        second, at_second = np.unique(pairs[:, 1], return_inverse=True)
-        of_a = register.spectra(register.coarse(self._squares[first]))
-        shown = register.coarse(self._squares[second])
-        scores = np.zeros((len(turns), len(pairs)), dtype=np.float32)
-        maps = np.zeros((len(turns), len(pairs), 2, 3), dtype=np.float32)
-        for n, which in enumerate(turns):
-            of_b = register.spectra(register.dihedral(shown, which))
-            scores[n], maps[n] = register.coarse_fits(of_a[at_first], of_b[at_second])
-        return scores, maps
 
     def _fine(
         self,
         pairs: NDArray[np.int64],
         which: NDArray[np.int64],
         maps: Floats,
+        halves: tuple[_Halves, _Halves],
         gates: _Gates,
         at: NDArray[np.int64],
         best: _Fits,
     ) -> None:
         """Refine each pair from a coarse map; write into `best` at `at` what is better there."""
-        whole = self._views(pairs, which)
-        small = _Views(*(register.half(one) for one in (whole.a, whole.known_a, whole.b, whole.known_b)))
-        keep = np.nonzero(small.texture(maps, 0.5, 2) >= gates.start)[0]
-        small, maps = small.at(keep), maps[keep]
+        a, b = halves
+        seen, inside = register.warp(b.texture, maps, register.COARSE)
+        both = (a.known > 0.99) & inside
+        if not b.known.all():
+            both &= register.warp(b.known, maps, register.COARSE)[0] > 0.99
+        keep = np.nonzero(_agreement(a.texture, seen, both) >= gates.start)[0]
+        small, maps = _Views(a.luma, a.known, b.luma, b.known).at(keep), maps[keep]
         for least in gates.stepped:
             if not len(keep):
                 return
             maps = small.smoothed(1).refine(maps)
-            going = (small.texture(maps, 0.5, 2) >= least) & self._plausible(pairs[keep], maps, 1.5)
+            going = (small.texture(maps, *_HALF_BAND) >= least) & self._plausible(pairs[keep], maps, 1.5)
             small, keep, maps = small.at(going), keep[going], maps[going]
         if not len(keep):
             return
-        whole = whole.at(keep)
+        whole = self._views(pairs[keep], which[keep])
         maps = whole.smoothed(0.7).refine(maps)
         texture = np.where(self._plausible(pairs[keep], maps, 1), whole.texture(maps, *_BAND), -1)
         better = texture > best.texture[at[keep]]
@@ -276,8 +301,8 @@ class Likeness:
 
     def _views(self, pairs: NDArray[np.int64], which: NDArray[np.int64]) -> _Views:
         """Both pictures of each pair, the second turned."""
-        turned = [register.dihedral(self._squares[b], d) for b, d in zip(pairs[:, 1], which, strict=True)]
-        return _Views(*register.as_floats(self._squares[pairs[:, 0]]), *register.as_floats(np.stack(turned)))
+        turned = register.dihedrals(self._squares[pairs[:, 1]], which)
+        return _Views(*register.as_floats(self._squares[pairs[:, 0]]), *register.as_floats(turned))
 
     def _plausible(self, pairs: NDArray[np.int64], maps: Floats, slack: float) -> NDArray[np.bool_]:
         """Whether maps neither scale, skew nor shift more than a copy of the same view may be."""
@@ -287,6 +312,19 @@ class Likeness:
         sized = (stretch[:, 0] <= most) & (stretch[:, 1] >= 1 / most) & (np.linalg.det(maps[:, :, :2]) > 0)
         reach = np.stack([one[pairs].min(axis=1) for one in self._reach], axis=1)
         return np.asarray(even & sized & (np.abs(maps[:, :, 2]) <= 2 * reach * slack).all(axis=1))
+
+
+def _coarse(halves: _Halves, pairs: NDArray[np.int64], turns: range) -> tuple[Floats, Floats]:
+    """Correlations (turns, n) and maps (turns, n, 2, 3) of b, turned, on a."""
+    shown = register.coarse(halves.luma, halves.known)
+    of_a = register.spectra(shown)[pairs[:, 0]]
+    second, at_second = np.unique(pairs[:, 1], return_inverse=True)
+    scores = np.zeros((len(turns), len(pairs)), dtype=np.float32)
+    maps = np.zeros((len(turns), len(pairs), 2, 3), dtype=np.float32)
+    for n, which in enumerate(turns):
+        of_b = register.spectra(register.dihedral(shown[second], which))
+        scores[n], maps[n] = register.coarse_fits(of_a, of_b[at_second])
+    return scores, maps
 
 
 def spread(squares: NDArray[np.uint8]) -> Floats:

@@ -7,6 +7,7 @@ stretched; coordinates run from -1 to 1 across a square, so that a map holds at 
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,14 @@ def dihedral(squares: NDArray[Any], which: int) -> NDArray[Any]:
     return np.rot90(mirrored, which % 4, axes=(-2, -1))
 
 
+def dihedrals(squares: NDArray[Any], which: NDArray[np.int64]) -> NDArray[Any]:
+    """Squares (n, side, side), each by a turn or flip of its own."""
+    turned = np.empty_like(squares)
+    for one in np.unique(which).tolist():
+        turned[which == one] = dihedral(squares[which == one], one)
+    return turned
+
+
 def inverse(which: int) -> int:
     """The dihedral that undoes another: a mirrored one undoes itself."""
     return which if which >= 4 else -which % 4
@@ -47,13 +56,13 @@ def as_floats(squares: NDArray[np.uint8]) -> tuple[Floats, Floats]:
 
 def half(squares: Floats) -> Floats:
     """Means over squares of 2x2 pixels."""
-    upper = squares[..., ::2, ::2] + squares[..., ::2, 1::2]
-    return np.asarray((upper + squares[..., 1::2, ::2] + squares[..., 1::2, 1::2]) / 4, dtype=np.float32)
+    side = squares.shape[-1]
+    return _both_ways(np.repeat(np.eye(side // 2, dtype=np.float32) / 2, 2, axis=1), squares)
 
 
 def smoothed(squares: Floats, sigma: float) -> Floats:
     """Gaussian means within each square."""
-    return np.asarray(ndimage.gaussian_filter(squares, (0, sigma, sigma), mode="nearest", truncate=3))
+    return _both_ways(_gaussian(squares.shape[-1], sigma, "nearest"), squares)
 
 
 def band(luma: Floats, known: Floats, fine: float, coarse: float) -> Floats:
@@ -63,22 +72,32 @@ def band(luma: Floats, known: Floats, fine: float, coarse: float) -> Floats:
     weights = known[:1] if known.all() else known
 
     def mean(sigma: float) -> Floats:
-        over = (0, sigma, sigma)
-        total = ndimage.gaussian_filter(luma * weights, over, mode="constant", truncate=3)
-        weight = ndimage.gaussian_filter(weights, over, mode="constant", truncate=3)
-        return np.asarray(total / np.maximum(weight, 1e-3), dtype=np.float32)
+        over = _gaussian(luma.shape[-1], sigma, "constant")
+        return _both_ways(over, luma * weights) / np.maximum(_both_ways(over, weights), 1e-3)
 
     return np.asarray((mean(fine) - mean(coarse)) * (known > 0.5), dtype=np.float32)
 
 
-def coarse(squares: NDArray[np.uint8]) -> Floats:
-    """Squares (n, 64, 64) halved, band-passed, windowed and of unit power: (n, 32, 32).
+@cache
+def _gaussian(side: int, sigma: float, mode: str) -> Floats:
+    """The matrix (side, side) that takes a row of pixels to its Gaussian means."""
+    rows = ndimage.gaussian_filter1d(np.eye(side), sigma, axis=0, mode=mode, truncate=3)
+    return np.asarray(rows, dtype=np.float32)
+
+
+def _both_ways(matrix: Floats, squares: Floats) -> Floats:
+    """Squares (n, side, side) after a matrix (m, side) along their rows and along their columns: (n, m, m)."""
+    across = squares.reshape(-1, squares.shape[-1]) @ matrix.T
+    return np.asarray(matrix @ across.reshape(*squares.shape[:2], len(matrix)), dtype=np.float32)
+
+
+def coarse(halves: Floats, known: Floats) -> Floats:
+    """Squares (n, 32, 32) of half size and their weights, band-passed, windowed and of unit power.
 
     In this band, distinct cells of one kind agree by 0.5 and copies by 0.84 or more; in plain luma both by 0.8.
     """
-    luma, known = as_floats(squares)
     edge = np.hanning(COARSE + 2)[1:-1].astype(np.float32)
-    found = band(half(luma), (half(known) > 0.99).astype(np.float32), *_COARSE_BAND) * (edge[:, None] * edge[None, :])
+    found = band(halves, (known > 0.99).astype(np.float32), *_COARSE_BAND) * (edge[:, None] * edge[None, :])
     power = np.sqrt((found**2).sum(axis=(1, 2), keepdims=True))
     return np.asarray(found / np.maximum(power, 1e-3), dtype=np.float32)
 
@@ -103,23 +122,34 @@ def coarse_fits(a: NDArray[np.complex64], b: NDArray[np.complex64]) -> tuple[Flo
 
 def warp(squares: Floats, maps: Floats, side: int) -> tuple[Floats, NDArray[np.bool_]]:
     """Squares (n, s, s) read at maps (n, 2, 3) of the grid of a square, bilinear; and where that lies inside."""
-    axis = _axis(side)
-    x, y = axis[None, None, :], axis[None, :, None]
-    at = maps[..., None, None]
-    own = squares.shape[-1]
-    u = (at[:, 0, 0] * x + at[:, 0, 1] * y + at[:, 0, 2] + 1) * np.float32(own / 2) - np.float32(0.5)
-    v = (at[:, 1, 0] * x + at[:, 1, 1] * y + at[:, 1, 2] + 1) * np.float32(own / 2) - np.float32(0.5)
-    inside = (u > -0.01) & (u < own - 0.99) & (v > -0.01) & (v < own - 0.99)
+    own, axis = squares.shape[-1], _axis(side)
+    scaled = maps * np.float32(own / 2)
+    scaled[:, :, 2] += np.float32((own - 1) / 2)
+    u, v = (
+        (line[:, 1, None] * axis + line[:, 2, None])[:, :, None] + (line[:, 0, None] * axis)[:, None, :]
+        for line in (scaled[:, 0], scaled[:, 1])
+    )
+    inside = _within(u, own) & _within(v, own)
     np.clip(u, 0, own - 1.001, out=u)
     np.clip(v, 0, own - 1.001, out=v)
     left, top = u.astype(np.int32), v.astype(np.int32)
     u -= left
     v -= top
-    flat = squares.reshape(-1)
-    first = top * own + left + (np.arange(len(squares), dtype=np.int32) * (own * own))[:, None, None]
-    upper = flat[first] * (1 - u) + flat[first + 1] * u
-    lower = flat[first + own] * (1 - u) + flat[first + own + 1] * u
-    return upper * (1 - v) + lower * v, inside
+    top *= own
+    top += left
+    top += (np.arange(len(squares), dtype=np.int32) * (own * own))[:, None, None]
+    place, flat = top.astype(np.intp), squares.reshape(-1)
+    upper, right = flat.take(place), flat.take(place + 1)
+    upper += (right - upper) * u
+    place += own
+    lower, right = flat.take(place), flat.take(place + 1)
+    lower += (right - lower) * u
+    upper += (lower - upper) * v
+    return upper, inside
+
+
+def _within(at: Floats, side: int) -> NDArray[np.bool_]:
+    return np.asarray((at > -0.01) & (at < side - 0.99))
 
 
 def refine(a: Floats, known_a: Floats, b: Floats, known_b: Floats, maps: Floats, steps: int) -> Floats:
@@ -139,10 +169,12 @@ def refine(a: Floats, known_a: Floats, b: Floats, known_b: Floats, maps: Floats,
         source, goal = _centred(seen.reshape(n, -1), weights), _centred(target, weights)
         gain = (source * goal).sum(axis=1) / np.maximum((goal * goal).sum(axis=1), 1e-6)
         error = gain[:, None] * goal - source
-        slopes = np.stack([right.reshape(n, -1), down.reshape(n, -1)], axis=1)
-        jacobian = (slopes[:, :, None, :] * grid[None, None]).reshape(n, 6, -1)
-        jacobian = _centred(jacobian, weights[:, None, :])
+        slopes = np.stack([right.reshape(n, -1), down.reshape(n, -1)], axis=1) * weights[:, None]
+        jacobian = (slopes[:, :, None, :] * grid).reshape(n, 6, -1)
+        # The mean of each slope is taken out of the products, which are fewer. The error has none.
+        mean = jacobian.sum(axis=2, keepdims=True)
         hessian = jacobian @ jacobian.transpose(0, 2, 1)
+        hessian -= mean @ mean.transpose(0, 2, 1) / np.maximum(weights.sum(axis=1), 1)[:, None, None]
         damping = 1e-3 * np.trace(hessian, axis1=1, axis2=2) / 6 + 1e-6
         hessian += np.eye(6, dtype=np.float32) * damping[:, None, None]
         step = np.linalg.solve(hessian, jacobian @ error[..., None])[..., 0]
