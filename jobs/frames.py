@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import reduce
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +72,18 @@ def mapped(frame: DataFrame, schema: str, function: Callable[[Row], Iterable[Row
 def spread(frame: DataFrame, times: int = 2) -> DataFrame:
     """The frame dealt out over the cores, so many partitions each."""
     return frame.repartition(times * frame.sparkSession.sparkContext.defaultParallelism)
+
+
+def tally(**frames: DataFrame) -> dict[str, int]:
+    """How many rows each frame has, counted in one job."""
+    from pyspark.sql import functions as F
+
+    names = [frame.select(F.lit(name).alias("name")) for name, frame in frames.items()]
+    found = {
+        row["name"]: row["count"]
+        for row in reduce(lambda one, other: one.union(other), names).groupBy("name").count().collect()
+    }
+    return {name: found.get(name, 0) for name in frames}
 
 
 @contextmanager

@@ -69,8 +69,10 @@ def cut(lake: Lake, units: DataFrame, parts: Parts) -> DataFrame:
     count = units.count()
     cores = lake.spark.sparkContext.defaultParallelism
     size = min(RANGE_MOST, max(RANGE_LEAST, -(-count // (RANGES_A_CORE * cores))))
-    rows = ranges(units, lake.read("curated.scans"), size).repartition(max(1, -(-count // size)))
-    return mapped(rows, RANGE_SCHEMA, Cutter(lake.store, lake.settings, parts))
+    parted = ranges(units, lake.read("curated.scans"), size)
+    # A range a task: dealt out in turn, some tasks would have two and others none.
+    parted = parted.repartitionById(max(1, -(-count // size)), parted["range"].cast("int"))
+    return mapped(parted, RANGE_SCHEMA, Cutter(lake.store, lake.settings, parts))
 
 
 def ranges(units: DataFrame, scans: DataFrame, size: int) -> DataFrame:

@@ -14,7 +14,7 @@ from jobs.accounting import Account, hold
 from jobs.crop.cells import Box, Cell, Mark, Rule, group
 from jobs.crop.cut import CROPS, FINGERPRINTS
 from jobs.crop.ranges import CROP_KEY, cut, missing_units, units_of, wanted_crops
-from jobs.frames import Row, ddl, exploded, kept, mapped, parked, rows_type, spread
+from jobs.frames import Row, ddl, exploded, kept, mapped, parked, rows_type, spread, tally
 from jobs.lake import EVERYTHING, Lake, Work
 from jobs.parts import Parts, parts_of
 from schemas.contract import Zone
@@ -83,13 +83,17 @@ def _write(lake: Lake, work: Work, done: Cut) -> list[Account]:
         lambda: hold(lake, work, considered("annotation", marks).union(considered("crop", shown)), held),
     )
     lake.write(work, "curated.votes", votes.join(lost, "cell_id", "left_anti"), scope=scope, staged=True)
-    came = lake.read("curated.annotations").join(done.changed, "scan_id", "left_semi").count()
-    counts = {row.unit_kind: row["count"] for row in held.groupBy("unit_kind").count().collect()}
-    passed = votes.join(lost, "cell_id", "left_anti").count()
-    crops_held, crops_kept = counts.get("crop", 0), keep.count()
+    count = tally(
+        came=lake.read("curated.annotations").join(done.changed, "scan_id", "left_semi"),
+        passed=votes.join(lost, "cell_id", "left_anti"),
+        held=held.where("unit_kind = 'annotation'"),
+        wanted=done.wanted,
+        cut=keep,
+        not_cut=held.where("unit_kind = 'crop'"),
+    )
     return [
-        Account("annotation", came, passed, counts.get("annotation", 0)),
-        Account("crop", done.wanted.count(), crops_kept, crops_held),
+        Account("annotation", count["came"], count["passed"], count["held"]),
+        Account("crop", count["wanted"], count["cut"], count["not_cut"]),
     ]
 
 

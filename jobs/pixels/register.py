@@ -73,7 +73,8 @@ def band(luma: Floats, known: Floats, fine: float, coarse: float) -> Floats:
 
     def mean(sigma: float) -> Floats:
         over = _gaussian(luma.shape[-1], sigma, "constant")
-        return _both_ways(over, luma * weights) / np.maximum(_both_ways(over, weights), 1e-3)
+        means = _both_ways(over, luma * weights) / np.maximum(_both_ways(over, weights), 1e-3)
+        return np.asarray(means, dtype=np.float32)
 
     return np.asarray((mean(fine) - mean(coarse)) * (known > 0.5), dtype=np.float32)
 
