@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 BATCH_ROWS = 128
+PIECE = 4096
+"""Nested rows of a kind that a row carries at most."""
 
 
 def row_type(table: str) -> str:
@@ -34,6 +36,24 @@ def row_type(table: str) -> str:
 def rows_type(table: str) -> str:
     """An array of rows of the table, as a Spark SQL type."""
     return f"array<{row_type(table)}>"
+
+
+def present(frame: DataFrame, column: str) -> DataFrame:
+    """The rows that a column holds, where it holds one."""
+    return frame.where(f"{column} IS NOT NULL").select(f"{column}.*")
+
+
+def in_pieces(row: Row) -> Iterator[Row]:
+    """The row, with what is beyond `PIECE` in its lists in further rows: one with a million would fit nowhere.
+
+    What is no list stands in the first only.
+    """
+    most = max(len(value) for value in row.values() if isinstance(value, list))
+    for first in range(0, max(most, 1), PIECE):
+        yield {
+            name: value[first : first + PIECE] if isinstance(value, list) else None if first else value
+            for name, value in row.items()
+        }
 
 
 def ddl(columns: dict[str, str]) -> str:

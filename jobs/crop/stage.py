@@ -14,7 +14,7 @@ from jobs.accounting import Account, hold
 from jobs.crop.cells import Box, Cell, Mark, Rule, group
 from jobs.crop.cut import CROPS, FINGERPRINTS
 from jobs.crop.ranges import CROP_KEY, cut, missing_units, units_of, wanted_crops
-from jobs.frames import Row, ddl, exploded, kept, mapped, parked, rows_type, spread, tally
+from jobs.frames import Row, ddl, exploded, in_pieces, kept, mapped, parked, rows_type, spread, tally
 from jobs.lake import EVERYTHING, Lake, Work
 from jobs.parts import Parts, parts_of
 from schemas.contract import Zone
@@ -142,7 +142,7 @@ def changed_scans(lake: Lake, work: Work) -> DataFrame:
 
 
 def grouped(lake: Lake, changed: DataFrame) -> DataFrame:
-    """One row a changed scan: its cells and votes, as all of its annotations give them."""
+    """The cells and votes of each changed scan, as all of its annotations give them."""
     from pyspark.sql import functions as F
 
     def listed(name: str, *columns: str) -> DataFrame:
@@ -172,7 +172,7 @@ def grouped(lake: Lake, changed: DataFrame) -> DataFrame:
     )
 
     def one_scan(row: Row) -> Iterable[Row]:
-        return [group_scan(row, rule)]
+        return in_pieces(group_scan(row, rule))
 
     return mapped(spread(rows), GROUPED_SCHEMA, one_scan)
 

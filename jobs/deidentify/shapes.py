@@ -1,36 +1,35 @@
-"""Examiners' shapes, joined to their scans and cleaned: one row a file of annotations."""
+"""Examiners' shapes, joined to their scans and cleaned: row by row, for a file may hold a million."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jobs.accounting import HELD_TYPE, held_row
 from jobs.deidentify.annotations import clean_shape
 from jobs.deidentify.scans import pseudonyms_of
 from jobs.errors import BadInput
-from jobs.frames import Row, ddl, mapped, rows_type, spread
+from jobs.frames import Row, ddl, mapped, row_type
 from jobs.lake import Lake, Work
 from jobs.pseudonyms import Pseudonyms
 from jobs.vocabulary import Vocabulary, vocabularies
 from schemas.reasons import Reason
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column as SparkColumn
     from pyspark.sql import DataFrame
 
 Drawn = tuple[object, ...]
 """All that makes two shapes of a file the same."""
 
-SHAPES_SCHEMA = ddl(
-    {
-        "source_key": "string",
-        "annotations": rows_type("curated.annotations"),
-        "held": f"array<{HELD_TYPE}>",
-        "units": "array<string>",
-        "came": "int",
-    }
-)
+SHAPES_SCHEMA = ddl({
+    "source_key": "string",
+    "annotation": row_type("curated.annotations"),
+    "held": HELD_TYPE,
+    "unit": "string",
+})  # fmt: skip
+"""A shape, which is an annotation or held back; of a file that has none any more, the key alone."""
 
 
 def cleaned(lake: Lake, work: Work, scans: DataFrame, images: DataFrame, withdrawn: DataFrame) -> DataFrame:
@@ -41,7 +40,6 @@ def cleaned(lake: Lake, work: Work, scans: DataFrame, images: DataFrame, withdra
         images: every image file in use with its patient.
         withdrawn: patient_id of everyone whose consent says no.
     """
-    from pyspark.sql import functions as F
 
     places = scan_places(lake, images, withdrawn)
     shapes = lake.read("restricted.shapes")
@@ -50,17 +48,11 @@ def cleaned(lake: Lake, work: Work, scans: DataFrame, images: DataFrame, withdra
     touched = shapes.join(moved, ["source", "scan_name"], "left_semi").select("path")
     paths = changed.union(touched).distinct()
     located = shapes.join(paths, "path", "left_semi").join(places, ["source", "scan_name"], "left")
-    row = F.struct(*[c for c in located.columns if c not in ("path", "source", "delivery")])
-    files = located.groupBy("path", "source", "delivery").agg(F.sort_array(F.collect_list(row)).alias("shapes"))
-    gone = paths.join(files, "path", "left_anti").select("path", *_none("source", "delivery"), _no_shapes(files))
-    settings, known = lake.settings, vocabularies(lake.settings)
-
-    def one_file(file: Row) -> Iterable[Row]:
-        pseudonyms = pseudonyms_of(settings.key_path())
-        return [clean_file(file, pseudonyms, known)]
-
-    rows = files.unionByName(gone)
-    return mapped(spread(rows), SHAPES_SCHEMA, one_file)
+    gone = paths.join(located, "path", "left_anti")
+    rows = located.unionByName(gone, allowMissingColumns=True)
+    count = 2 * lake.spark.sparkContext.defaultParallelism
+    by_file = rows.repartition(count, "path").sortWithinPartitions("path", "position")
+    return mapped(by_file, SHAPES_SCHEMA, _Cleaner(lake.settings.key_path(), vocabularies(lake.settings)))
 
 
 def scan_places(lake: Lake, images: DataFrame, withdrawn: DataFrame) -> DataFrame:
@@ -86,26 +78,30 @@ def scan_places(lake: Lake, images: DataFrame, withdrawn: DataFrame) -> DataFram
     return places.join(lake.read("curated.scans").select("scan_id", "width_px", "height_px"), "scan_id", "left")
 
 
-def clean_file(file: Row, pseudonyms: Pseudonyms, known: dict[str, Vocabulary]) -> Row:
-    """All shapes of one file, cleaned or held back."""
-    annotations, held = [], []
-    seen: set[Drawn] = set()
-    for shape in file["shapes"] or []:
-        shape = {**shape, "path": file["path"], "source": file["source"]}
-        try:
-            row = _clean_one(shape, pseudonyms, known[file["source"]])
-            _only_once(row, seen)
-            annotations.append(row)
-        except BadInput as problem:
-            unit = f"{file['path']}#{shape['position']}"
-            held.append(held_row("annotation", unit, file["source"], file["delivery"], problem.reason))
-    return {
-        "source_key": pseudonyms.key_for("file", file["path"]),
-        "annotations": annotations,
-        "held": held,
-        "units": [f"{file['path']}#{shape['position']}" for shape in file["shapes"] or []],
-        "came": len(file["shapes"] or []),
-    }
+@dataclass
+class _Cleaner:
+    """Cleans shapes or holds them back; those of one file come one after another."""
+
+    key_path: Path
+    known: dict[str, Vocabulary]
+    _path: str = ""
+    _seen: set[Drawn] = field(default_factory=set)
+    """The shapes of this file so far."""
+
+    def __call__(self, shape: Row) -> Iterable[Row]:
+        pseudonyms, path = pseudonyms_of(self.key_path), shape["path"]
+        if path != self._path:
+            self._path, self._seen = path, set()
+        found: Row = {"source_key": pseudonyms.key_for("file", path)}
+        if shape["position"] is not None:
+            unit = found["unit"] = f"{path}#{shape['position']}"
+            try:
+                found["annotation"] = _clean_one(shape, pseudonyms, self.known[shape["source"]])
+                _only_once(found["annotation"], self._seen)
+            except BadInput as problem:
+                found["annotation"] = None
+                found["held"] = held_row("annotation", unit, shape["source"], shape["delivery"], problem.reason)
+        return [found]
 
 
 def _clean_one(shape: Row, pseudonyms: Pseudonyms, vocabulary: Vocabulary) -> Row:
@@ -123,15 +119,3 @@ def _only_once(row: Row, seen: set[Drawn]) -> None:
     if drawn in seen:
         raise BadInput(Reason.DUPLICATE_SHAPE)
     seen.add(drawn)
-
-
-def _none(*names: str) -> list[SparkColumn]:
-    from pyspark.sql import functions as F
-
-    return [F.lit(None).cast("string").alias(name) for name in names]
-
-
-def _no_shapes(files: DataFrame) -> SparkColumn:
-    from pyspark.sql import functions as F
-
-    return F.lit(None).cast(files.schema["shapes"].dataType).alias("shapes")

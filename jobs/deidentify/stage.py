@@ -17,7 +17,7 @@ from jobs.accounting import Account, hold
 from jobs.deidentify import cases, shapes
 from jobs.deidentify.batch import Everyone
 from jobs.deidentify.scans import SCAN_SCHEMA, ScanCleaner
-from jobs.frames import exploded, kept, mapped, parked, spread
+from jobs.frames import exploded, kept, mapped, parked, present, spread
 from jobs.lake import EVERYTHING, Lake, Work
 from jobs.store import Store
 
@@ -47,7 +47,7 @@ def run(lake: Lake, work: Work) -> list[Account]:
         lake.write_all(work, {f"curated.{name}": exploded(scans, name) for name in ("regions", "scans")}, scope=scope)
         drawn = stack.enter_context(parked(lake, shapes.cleaned(lake, work, scans, images, withdrawn)))
         scope = EVERYTHING if work.rebuild else drawn.select("source_key")
-        lake.write(work, "curated.annotations", exploded(drawn, "annotations"), scope=scope, staged=True)
+        lake.write(work, "curated.annotations", present(drawn, "annotation"), scope=scope, staged=True)
         accounts = _close(lake, work, patients, scans, drawn)
     if work.rebuild:
         known = {row.scan_id for row in lake.read("curated.scans").select("scan_id").collect()}
@@ -99,7 +99,7 @@ def _close(lake: Lake, work: Work, patients: DataFrame, scans: DataFrame, drawn:
     from pyspark.sql import functions as F
 
     lost = cases.records_without_patient(lake, work)
-    held = exploded(scans, "held").unionByName(exploded(patients, "held")).unionByName(exploded(drawn, "held"))
+    held = exploded(scans, "held").unionByName(exploded(patients, "held")).unionByName(present(drawn, "held"))
     held = held.unionByName(lost)
     considered = _considered(lake, patients, scans, drawn).unionByName(lost.select("unit_kind", "unit_id"))
     hold(lake, work, considered, held)
@@ -109,12 +109,12 @@ def _close(lake: Lake, work: Work, patients: DataFrame, scans: DataFrame, drawn:
     came = {
         "file": scans.agg(F.sum("came")).first()[0] or 0,
         "record": (patients.agg(F.sum("came")).first()[0] or 0) + lost.count(),
-        "annotation": drawn.agg(F.sum("came")).first()[0] or 0,
+        "annotation": drawn.where("unit IS NOT NULL").count(),
     }
     passed = {
         "file": exploded(scans, "scans").select(F.sum(F.size(F.split("uri", " ")))).first()[0] or 0,
         "record": patients.agg(F.sum("passed")).first()[0] or 0,
-        "annotation": exploded(drawn, "annotations").count(),
+        "annotation": drawn.where("annotation IS NOT NULL").count(),
     }
     return [Account(unit, came[unit], passed[unit], counts.get(unit, 0)) for unit in came]
 
@@ -128,5 +128,5 @@ def _considered(lake: Lake, patients: DataFrame, scans: DataFrame, drawn: DataFr
 
     files = scans.select(F.explode("paths").alias("unit_id"))
     records = patients.select(F.explode("units").alias("unit_id"))
-    annotations = drawn.select(F.explode("units").alias("unit_id"))
+    annotations = drawn.where("unit IS NOT NULL").select(F.col("unit").alias("unit_id"))
     return unit("file", files).unionByName(unit("record", records)).unionByName(unit("annotation", annotations))

@@ -10,11 +10,11 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatch
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jobs.accounting import HELD_TYPE, Account, held_row, hold
 from jobs.errors import BadInput
-from jobs.frames import Row, ddl, exploded, mapped, parked, row_type, rows_type, spread
+from jobs.frames import Row, ddl, exploded, in_pieces, mapped, parked, present, row_type, rows_type, spread
 from jobs.ingest.content import Content, read_content
 from jobs.ingest.identity import Id, resolve
 from jobs.ingest.landing import LANDED_SCHEMA, Landed, landed_files, manifest_problem
@@ -97,7 +97,7 @@ def _read(lake: Lake, fresh: DataFrame) -> DataFrame:
 
     def one_file(row: Row) -> Iterable[Row]:
         version = row.pop("version")
-        return [read_file(store, settings, Landed(**row), version)]
+        return read_file(store, settings, Landed(**row), version)
 
     return mapped(spread(fresh), READ_SCHEMA, one_file)
 
@@ -110,11 +110,12 @@ class Kept:
     sha256: str
 
 
-def read_file(store: Store, settings: Settings, landed: Landed, version: int) -> dict[str, Any]:
+def read_file(store: Store, settings: Settings, landed: Landed, version: int) -> list[Row]:
     """Keep one file's content and read what it holds; a file that cannot be used comes back as held.
 
     Returns:
-        One row with `file`, `records`, `shapes`, `identifiers`, `links` and `held`.
+        A row with `file`, `records`, `shapes`, `identifiers`, `links` and `held`; of a file that holds many, more rows
+        without `file`.
     """
     source = settings.sources[landed.source]
     sha256, content = hashlib.sha256().hexdigest(), Content()
@@ -130,7 +131,7 @@ def read_file(store: Store, settings: Settings, landed: Landed, version: int) ->
                 content = read_content(landed.path, stream, landed.bytes, landed.source, source)
     except BadInput as problem:
         content = Content(held=[(None, problem.reason)])
-    return _row(landed, version, sha256, _unnamed(content, landed, source))
+    return list(in_pieces(_row(landed, version, sha256, _unnamed(content, landed, source))))
 
 
 def keep(store: Store, uri: str, objects: str) -> Kept:
@@ -169,7 +170,7 @@ def _unnamed(content: Content, landed: Landed, source: Source) -> Content:
     return content
 
 
-def _row(landed: Landed, version: int, sha256: str, content: Content) -> dict[str, Any]:
+def _row(landed: Landed, version: int, sha256: str, content: Content) -> Row:
     came = {"path": landed.path, "source": landed.source, "delivery": landed.delivery}
     whole = next((reason for position, reason in content.held if position is None), None)
     kind = "annotation" if content.role == "annotations" else "record"
@@ -203,7 +204,7 @@ def _write(lake: Lake, work: Work, read: DataFrame) -> list[Account]:
     """Write the tables; the files come last, so that a crash before leaves the files to be read again."""
     from pyspark.sql import functions as F
 
-    files = read.select("file.*")
+    files = present(read, "file")
     paths = files.select("path")
     hold(lake, work, _considered(lake, paths), exploded(read, "held"))
     found = {f"restricted.{name}": exploded(read, name) for name in ("records", "shapes", "identifiers")}

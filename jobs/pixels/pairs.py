@@ -25,10 +25,10 @@ SAME = Match(1.0, 0, False, 0.0, 0.0)
 _PAIRS_MOST = 400_000
 _NEIGHBOURS = range(10, 101)
 """How many neighbours are looked at: as many as that number of pairs allows, within these bounds."""
-_ALWAYS = range(5, 11)
-"""How many neighbours are looked at however far they are: half of all, within these bounds."""
-_FAR = 1.5 * spectrum.DIMENSIONS
-"""Others count up to this squared distance: a change alone makes two thirds of it."""
+_ALWAYS, _ALWAYS_OF_MANY = 10, 5
+"""So many are looked at however far they are; the second where there are pictures enough to be short of pairs."""
+_FAR, _FAR_OF_MANY = 2.0 * spectrum.DIMENSIONS, 1.5 * spectrum.DIMENSIONS
+"""Others count up to this squared distance, of which a change alone makes `DIMENSIONS`."""
 _SHIFT_SHARE, _SHIFT_PIXELS = 0.08, 13.0
 """How far the centre of a near duplicate lies off at most; farther, and another cell is in the middle."""
 _FIELD_SHIFT_SHARE = 0.15
@@ -42,8 +42,9 @@ _GROUP_MOST = 100
 def neighbours_of(points: NDArray[np.float32], queries: Ints, among: int) -> Iterator[Ints]:
     """Pairs (n, 2) of a query and a point that may show the same; `among` is how many queries there are in all."""
     count = int(np.clip(_PAIRS_MOST // max(among, 1), _NEIGHBOURS.start, _NEIGHBOURS.stop - 1))
-    always = int(np.clip(count // 2, _ALWAYS.start, _ALWAYS.stop - 1))
-    return neighbours.nearest(points, queries, count, always=always, within=_FAR)
+    if count == _NEIGHBOURS.start:
+        return neighbours.nearest(points, queries, count, always=_ALWAYS_OF_MANY, within=_FAR_OF_MANY)
+    return neighbours.nearest(points, queries, count, always=_ALWAYS, within=_FAR)
 
 
 def judge(

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from jobs.errors import BadInput, SettingsError, StoreError
+from jobs.frames import PIECE
 from jobs.ingest.landing import landed_files
 from jobs.ingest.stage import keep, read_file
 from jobs.settings import Source
@@ -37,8 +38,8 @@ def deliver(settings, files: dict[str, bytes], *, manifest: bool = True) -> Path
 def held(settings) -> dict[str, str]:
     found = {}
     for landed in landed_files(Store(), settings):
-        for row in read_file(Store(), settings, landed, 1)["held"]:
-            found[row["unit_id"]] = row["reason"]
+        for part in read_file(Store(), settings, landed, 1):
+            found |= {row["unit_id"]: row["reason"] for row in part["held"]}
     return found
 
 
@@ -49,6 +50,16 @@ def test_a_closed_delivery_is_taken(settings):
         "helsinki/d1/å ä.csv",
     ]
     assert held(settings) == {}
+
+
+def test_a_file_of_many_shapes_comes_in_pieces_of_which_one_tells_of_the_file(settings):
+    lines = [f"field_1.jpg,{n},20,NGS,Dr. Lehtonen" for n in range(2 * PIECE + 1)]
+    deliver(settings, {"points.csv": "\n".join(["image,x,y,label,examiner", *lines]).encode()})
+    (landed,) = landed_files(Store(), settings)
+    pieces = read_file(Store(), settings, landed, 1)
+    assert [piece["file"] is not None for piece in pieces] == [True, False, False]
+    assert [shape["coordinates"][0] for piece in pieces for shape in piece["shapes"]] == list(range(len(lines)))
+    assert max(len(piece["shapes"]) for piece in pieces) <= PIECE
 
 
 def test_a_half_written_file_is_held_back_until_it_is_whole(settings):
