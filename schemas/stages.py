@@ -112,7 +112,7 @@ DEDUPLICATE = Stage(
     writes=("curated.duplicates",),
     unit="crop",
     settings=("crop",),
-    version="4",
+    version="5",
 )
 JOIN = Stage(
     name="join",

@@ -30,7 +30,7 @@ _SELF_LEAST = 0.3
 """However little a picture fits itself, this much agreement proves nothing."""
 _ELSEWHERE_MOST, _WINDOW, _DISAGREES = 0.065, 11, 0.5
 """So much of the texture may lie where the two disagree, in windows of so many pixels that correlate by less."""
-_SPREADS, _ASKED = (0.1, 0.2, 0.36, 0.45), (0.955, 0.92, 0.83, 0.0)
+_SPREADS, _ASKED = (0.125, 0.2, 0.36, 0.5, 0.6), (0.985, 0.92, 0.83, 0.75, 0.0)
 """Scores that are asked for by how far the texture spreads: a lone smooth cell is like many another."""
 _ASKED_OF_PADDED = 0.82
 """A score that is asked for where either picture is padded: of less area, agreement says less."""
