@@ -42,7 +42,7 @@ DEFAULTS = {
     "spark.databricks.delta.retentionDurationCheck.enabled": "false",
     # A commit without rows still says what its stage has consumed.
     "spark.databricks.delta.skipRecordingEmptyCommits": "false",
-    # glibc would give the memory of each crop back to the system, and take it again for the next: a tenth of the time.
+    # Else glibc gives the memory of each crop back to the system and takes it again for the next: a tenth of the time.
     "spark.executorEnv.MALLOC_MMAP_THRESHOLD_": str(64 << 20),
     "spark.executorEnv.MALLOC_TRIM_THRESHOLD_": str(256 << 20),
     "spark.ui.enabled": "false",
