@@ -34,8 +34,10 @@ _SHIFT_SHARE, _SHIFT_PIXELS = 0.08, 13.0
 _FIELD_SHIFT_SHARE = 0.15
 _OVERLAP_LEAST = 0.1
 _OVERLAP_ALIKE = 0.6
-"""Correlation of the shared part that is asked for, besides what confirms a pair: overlaps and retakes of BCCD have 0.70 to
-0.96 (44 pairs), strips that were alike by chance 0.52."""
+"""Correlation of the shared part that is asked for, besides what confirms a pair.
+
+Overlaps and retakes of BCCD have 0.70 to 0.96 (44 pairs), strips that were alike by chance 0.52.
+"""
 _RETAKE_LEAST = 2 / 3
 """Fields that share less of their area overlap; those that share more were taken twice."""
 _GROUP_MOST = 100
