@@ -87,9 +87,11 @@ def _gaussian(side: int, sigma: float, mode: str) -> Floats:
 
 
 def _both_ways(matrix: Floats, squares: Floats) -> Floats:
-    """Squares (n, side, side) after a matrix (m, side) along their rows and along their columns: (n, m, m)."""
-    across = squares.reshape(-1, squares.shape[-1]) @ matrix.T
-    return np.asarray(matrix @ across.reshape(*squares.shape[:2], len(matrix)), dtype=np.float32)
+    """Squares (n, side, side) after a matrix (m, side) along their rows and along their columns: (n, m, m).
+
+    One product a square: in one for all, the last bit of a result would depend on how many there are.
+    """
+    return np.asarray(matrix @ (squares @ matrix.T), dtype=np.float32)
 
 
 def coarse(halves: Floats, known: Floats) -> Floats:

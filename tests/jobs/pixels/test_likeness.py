@@ -98,6 +98,19 @@ def test_a_match_names_the_turn_and_flip(which: int) -> None:
     assert likeness.compare(np.array([[0, 1], [0, 3]])) == [None, None]
 
 
+def test_a_verdict_is_the_same_to_the_last_bit_whatever_it_comes_with() -> None:
+    """A batch gives what a rebuild gives, and two workers what one does."""
+    squares = textures(40)
+    noise = np.random.default_rng(1).normal(0, 3, squares.shape)
+    copies = np.clip(np.roll(squares, (1, 2), axis=(1, 2)) + noise, 1, 255).astype(np.uint8)
+    likeness = Likeness(np.concatenate([squares, copies]), reach_of(*np.full((2, 80), 64), np.full(80, 0.1), 5))
+    asked = np.stack([np.arange(40), 40 + np.arange(40)], axis=1)
+    together = likeness.compare(asked)
+    assert None not in together
+    assert [likeness.compare(asked[n : n + 1])[0] for n in range(0, 40, 3)] == together[::3]
+    assert likeness.compare(asked[7:20]) == together[7:20]
+
+
 @pytest.mark.parametrize("colour", [0, 255, 90])
 def test_padding_is_unknown_whatever_its_colour(colour: int) -> None:
     noise = np.random.default_rng(0).integers(60, 220, (100, 100, 3)).astype(np.uint8)
