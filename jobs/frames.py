@@ -1,7 +1,7 @@
 """Rows on their way between executors and tables: nested rows, their schemas, and a place to park them.
 
-What an executor finds in one file or patient belongs to several tables. It comes back as one row with an array of
-structs for each table, is parked once as Parquet, and is then written table by table.
+What an executor finds in one file or patient belongs to several tables. It comes back as a row with an array of
+structs for each table, or as several rows of much, is parked once as Parquet, and is then written table by table.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import reduce
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -71,7 +70,7 @@ def exploded(frame: DataFrame, column: str) -> DataFrame:
 def mapped(frame: DataFrame, schema: str, function: Callable[[Row], Iterable[Row]]) -> DataFrame:
     """Apply a plain function to every row in the executors; it gives rows of `schema`.
 
-    What one row gives is passed on in Arrow batches of at most `BATCH_ROWS`, so that memory holds a few of them.
+    What they give is passed on in Arrow batches of at most `BATCH_ROWS` rows, less where these carry many others.
     """
     from pyspark.sql.pandas.types import to_arrow_schema
     from pyspark.sql.types import StructType
@@ -80,11 +79,9 @@ def mapped(frame: DataFrame, schema: str, function: Callable[[Row], Iterable[Row
 
     @in_executor
     def in_batches(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            for row in batch.to_pylist():
-                found = iter(function(row))
-                while some := list(islice(found, BATCH_ROWS)):
-                    yield pa.RecordBatch.from_pylist(some, schema=arrow)
+        found = (one for batch in batches for row in batch.to_pylist() for one in function(row))
+        for some in _batched(found):
+            yield pa.RecordBatch.from_pylist(some, schema=arrow)
 
     return frame.mapInArrow(in_batches, schema)
 
@@ -92,6 +89,20 @@ def mapped(frame: DataFrame, schema: str, function: Callable[[Row], Iterable[Row
 def spread(frame: DataFrame, times: int = 2) -> DataFrame:
     """The frame dealt out over the cores, so many partitions each."""
     return frame.repartition(times * frame.sparkSession.sparkContext.defaultParallelism)
+
+
+def _batched(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    """Rows in lists of `BATCH_ROWS`, or fewer that carry `PIECE` nested rows together."""
+    some: list[Row] = []
+    nested = 0
+    for row in rows:
+        some.append(row)
+        nested += sum(len(value) for value in row.values() if isinstance(value, list))
+        if len(some) == BATCH_ROWS or nested >= PIECE:
+            yield some
+            some, nested = [], 0
+    if some:
+        yield some
 
 
 def tally(**frames: DataFrame) -> dict[str, int]:

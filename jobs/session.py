@@ -43,7 +43,7 @@ DEFAULTS = {
     # A commit without rows still says what its stage has consumed.
     "spark.databricks.delta.skipRecordingEmptyCommits": "false",
     # Else glibc gives the memory of each crop back to the system and takes it again for the next: a tenth of the time.
-    "spark.executorEnv.MALLOC_MMAP_THRESHOLD_": str(64 << 20),
+    "spark.executorEnv.MALLOC_MMAP_THRESHOLD_": str(32 << 20),
     "spark.executorEnv.MALLOC_TRIM_THRESHOLD_": str(256 << 20),
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",

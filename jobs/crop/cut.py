@@ -16,7 +16,7 @@ from jobs.errors import BadInput, HemalakeError, UsageError
 from jobs.frames import Row, ddl
 from jobs.parts import Made, Parts, part_name
 from jobs.pixels.crop import Crop as Cut
-from jobs.pixels.crop import Ints, cut, resampled
+from jobs.pixels.crop import Ints, band_at, cut, resampled
 from jobs.pixels.digest import pixel_sha256
 from jobs.pixels.encode import ENCODER_VERSIONS, ENCODERS, MEDIA_TYPES
 from jobs.pixels.open import open_scan
@@ -131,7 +131,7 @@ class Cutter:
             wanted += [(cells[n]["unit_id"], preset) for n in np.flatnonzero(taken)]
             windows.append(lie.windows[taken])
         pad = (crop.pad[0], crop.pad[1], crop.pad[2])
-        for index, found in cut(reader, np.vstack(windows), pad):
+        for index, found in cut(reader, np.vstack(windows), pad, band_at(self.settings.zone_root("curated"))):
             unit, preset = wanted[index]
             yield unit, preset, self._made(scan, unit, preset, found, reader)
 

@@ -52,7 +52,7 @@ def cleaned(lake: Lake, work: Work, scans: DataFrame, images: DataFrame, withdra
     rows = located.unionByName(gone, allowMissingColumns=True)
     count = 2 * lake.spark.sparkContext.defaultParallelism
     by_file = rows.repartition(count, "path").sortWithinPartitions("path", "position")
-    return mapped(by_file, SHAPES_SCHEMA, _Cleaner(lake.settings.key_path(), vocabularies(lake.settings)))
+    return mapped(by_file, SHAPES_SCHEMA, ShapeCleaner(lake.settings.key_path(), vocabularies(lake.settings)))
 
 
 def scan_places(lake: Lake, images: DataFrame, withdrawn: DataFrame) -> DataFrame:
@@ -79,7 +79,7 @@ def scan_places(lake: Lake, images: DataFrame, withdrawn: DataFrame) -> DataFram
 
 
 @dataclass
-class _Cleaner:
+class ShapeCleaner:
     """Cleans shapes or holds them back; those of one file come one after another."""
 
     key_path: Path
@@ -89,6 +89,7 @@ class _Cleaner:
     """The shapes of this file so far."""
 
     def __call__(self, shape: Row) -> Iterable[Row]:
+        """One row of `SHAPES_SCHEMA`."""
         pseudonyms, path = pseudonyms_of(self.key_path), shape["path"]
         if path != self._path:
             self._path, self._seen = path, set()

@@ -92,7 +92,7 @@ def new_files(lake: Lake, landed: list[Landed], *, again: bool = False) -> DataF
 
 
 def _read(lake: Lake, fresh: DataFrame) -> DataFrame:
-    """One row a file, with everything that was found in it as nested rows."""
+    """Every file with all that was found in it as nested rows."""
     store, settings = lake.store, lake.settings
 
     def one_file(row: Row) -> Iterable[Row]:

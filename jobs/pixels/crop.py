@@ -2,7 +2,7 @@
 
 Tiles are decoded in bands of a few rows, column by column, and kept until the last window that touches them is done.
 So memory holds the rows of tiles that one window spans, however many windows there are, and most windows are cut while
-their tiles are still in the processor's cache: row by row, a wide slide takes a fifth more time.
+their tiles are still in the processor's cache: row by row, a wide slide takes some percent more time.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ class Crop:
     """Share of the window that lies in the scan where the file holds no tile; it has the scan's background."""
 
 
-_BAND = 4
+BAND = 4
 """Rows of tiles that are decoded together."""
 _Held = tuple[Tile, NDArray[np.uint8] | BadInput]
 
 
 def crops(
-    reader: Reader, centers: NDArray[np.floating], size: int = 250, pad: Pad = WHITE
+    reader: Reader, centers: NDArray[np.floating], size: int = 250, pad: Pad = WHITE, band: int = BAND
 ) -> Iterator[tuple[int, Crop]]:
     """Cut a window around each centre, in the order in which their tiles come.
 
@@ -52,6 +52,7 @@ def crops(
         centers: (n, 2): x and y in level-0 pixels, continuous, 0 at the first pixel's outer corner.
         size: side of the window in pixels; its corner is floor(centre - size / 2).
         pad: colour (red, green, blue) of what lies outside the scan.
+        band: rows of tiles that are decoded together; 1 for a scan on S3, which is read by ranges in their order.
 
     Yields:
         Position in `centers`, and the crop; each position once.
@@ -60,7 +61,7 @@ def crops(
         ValueError: a centre is not finite, or the arguments have another shape.
         BadInput: a needed tile cannot be decoded.
     """
-    for index, found in cut(reader, windows_around(centers, size), pad):
+    for index, found in cut(reader, windows_around(centers, size), pad, band):
         if isinstance(found, BadInput):
             raise found
         yield index, found
@@ -79,13 +80,14 @@ def windows_around(centers: NDArray[np.floating], size: int) -> Ints:
     return np.hstack([corners, np.full_like(corners, size)])
 
 
-def cut(reader: Reader, windows: Ints, pad: Pad = WHITE) -> Iterator[tuple[int, Crop | BadInput]]:
+def cut(reader: Reader, windows: Ints, pad: Pad = WHITE, band: int = BAND) -> Iterator[tuple[int, Crop | BadInput]]:
     """Cut windows of any size, in the order in which their tiles come.
 
     Args:
         reader: the scan.
         windows: (n, 4): x, y, width and height of each in level-0 pixels; they may lie outside the scan.
         pad: colour (red, green, blue) of what lies outside the scan.
+        band: rows of tiles that are decoded together; 1 for a scan on S3, which is read by ranges in their order.
 
     Yields:
         Position in `windows`, and the crop, or why a tile that it needs cannot be decoded; each position once.
@@ -97,12 +99,12 @@ def cut(reader: Reader, windows: Ints, pad: Pad = WHITE) -> Iterator[tuple[int, 
     for index in np.flatnonzero(~inside).tolist():
         x, y, width, height = windows[index].tolist()
         yield index, Crop(x, y, _blank(width, height, pad), 0.0)
-    last = _turn(end[:, 0] - 1, end[:, 1] - 1, across)
+    last = _turn(end[:, 0] - 1, end[:, 1] - 1, across, band)
     waiting = np.flatnonzero(inside)
     waiting = waiting[np.argsort(last[waiting], kind="stable")]
     users = _users(first[inside], end[inside], level)
     needed = np.flatnonzero(users)
-    turns = _turn(needed % across, needed // across, across)
+    turns = _turn(needed % across, needed // across, across, band)
     needed = needed[np.argsort(turns)]
     ready = np.searchsorted(last[waiting], np.sort(turns), side="right").tolist()
     table = np.hstack([windows, first, end])
@@ -122,9 +124,14 @@ def cut(reader: Reader, windows: Ints, pad: Pad = WHITE) -> Iterator[tuple[int, 
         done = until
 
 
-def _turn(column: Ints, row: Ints, across: int) -> Ints:
+def _turn(column: Ints, row: Ints, across: int, band: int) -> Ints:
     """Numbers that rise in the order in which tiles are decoded."""
-    return ((row // _BAND) * across + column) * _BAND + row % _BAND
+    return ((row // band) * across + column) * band + row % band
+
+
+def band_at(uri: str) -> int:
+    """How many rows of tiles are decoded together of scans at a URI."""
+    return BAND if uri.startswith("file:") else 1
 
 
 def resampled(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from jobs.errors import BadInput, HemalakeError
 from jobs.frames import Row, ddl, rows_type
-from jobs.pixels.crop import Crop, cut
+from jobs.pixels.crop import Crop, band_at, cut
 from jobs.pixels.digest import pixel_sha256
 from jobs.pixels.encode import ENCODER_VERSION, encode_png
 from jobs.pixels.grid import GridTile, best_level
@@ -135,7 +135,8 @@ class Cutter(Opener):
             corners = np.array([(tile["x"], tile["y"]) for tile in tiles], dtype=np.float64)
             side = max(1, round(tiles[0]["side"] / factor))
             windows = np.hstack([np.round(corners / factor), np.full_like(corners, side)]).astype(np.int64)
-            for index, found in cut(LevelView(reader, number), windows, (pad[0], pad[1], pad[2])):
+            band = band_at(self.settings.zone_root("curated"))
+            for index, found in cut(LevelView(reader, number), windows, (pad[0], pad[1], pad[2]), band):
                 yield tiles[index]["tile_id"], found
 
     def _place(self, row: Row, tile: Row, scale: float) -> Row:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jobs.deidentify.annotations import clean_shape
-from jobs.deidentify.shapes import clean_file
+from jobs.deidentify.shapes import ShapeCleaner
 from jobs.ingest.content import sniff
 from jobs.pseudonyms import Pseudonyms
 from jobs.settings import Source
@@ -92,15 +92,19 @@ def test_people_and_paths_become_identifiers(read):
     assert found >= {("name", "Lehtonen"), ("name", "Virtanen"), ("record_number", "P77"), ("container", "scan")}
 
 
-def test_a_shape_drawn_twice_is_held(read):
+def test_a_shape_drawn_twice_is_held(read, tmp_path):
     again = [*SHAPES, SHAPES[0]]
     content = read("a.xml", writers.asap(again), Source(examiner="E"))
     scan = {"scan_id": "s", "patient_id": "p", "width_px": 100, "height_px": 80, "withdrawn": None}
-    file = {"path": "a", "source": "x", "delivery": "d", "shapes": [{**row, **scan} for row in content.shapes]}
-    vocabulary = Vocabulary("m", "1", frozenset({"BLA", "LYT"}), {})
-    cleaned = clean_file(file, Pseudonyms(bytes(32)), {"x": vocabulary})
-    assert [row["position"] for row in cleaned["annotations"]] == [0, 1]
-    assert [(row["unit_id"], row["reason"]) for row in cleaned["held"]] == [("a#2", Reason.DUPLICATE_SHAPE)]
+    (tmp_path / "key").touch(mode=0o600)
+    (tmp_path / "key").write_bytes(bytes(range(32)))
+    clean = ShapeCleaner(tmp_path / "key", {"x": Vocabulary("m", "1", frozenset({"BLA", "LYT"}), {})})
+    for path in ("a", "b"):
+        place = {"path": path, "source": "x", "delivery": "d"}
+        rows = [found for row in content.shapes for found in clean({**row, **scan, **place})]
+        assert [row["annotation"] and row["annotation"]["position"] for row in rows] == [0, 1, None]
+        held = rows[2]["held"]
+        assert (held["unit_id"], held["reason"]) == (f"{path}#2", Reason.DUPLICATE_SHAPE)
 
 
 def test_utf16_is_seen_through():
