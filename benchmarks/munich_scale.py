@@ -1,6 +1,6 @@
 """Munich's scale: from raw scans of 945 patients to de-duplicated crops of 171,374 cells in Delta, stage by stage.
 
-    $ python benchmarks/munich_scale.py [--patients 945] [--cells 171374] [--copies 1000] [--encoding png] [--json]
+    $ python benchmarks/munich_scale.py [--patients 945] [--cells 171374] [--copies 1000] [--seed 11] [--json]
 
 A hospital is drawn, each cell from its own seed: slides in SVS and DICOM, fields, and copies of fields, encoded again,
 turned or flipped, so that at least `--copies` cells are shown twice. Then ingest, deidentify, crop and deduplicate run
@@ -109,6 +109,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--patients", type=int, default=945, help="how many; at most 990")
     parser.add_argument("--cells", type=int, default=171_374, help="of all patients together")
     parser.add_argument("--copies", type=int, help="cells that are shown twice; default: 1,000, less for fewer cells")
+    parser.add_argument("--seed", type=int, default=11, help="another seed, another hospital")
     parser.add_argument("--skew", action="store_true", help="half of all cells are on one slide")
     parser.add_argument("--cores", type=int, default=2, help="cores of Spark and processes of the codec loop")
     parser.add_argument("--encoding", choices=LOSSLESS, default="png", help="of the crops in the lake")
@@ -123,7 +124,9 @@ def run(folder: Path, options: argparse.Namespace) -> bool:
     copies = options.copies or max(20, round(1000 * options.cells / 171_374))
     started = time.perf_counter()
     numbers = range(1, options.patients + 1)
-    given = deliver(folder / "landing", numbers, options.cells, copies, FIRST, options.cores, skewed=options.skew)
+    given = deliver(
+        folder / "landing", numbers, options.cells, copies, FIRST, options.cores, skewed=options.skew, seed=options.seed
+    )
     lake = prepared(folder, options)
     print(
         f"{options.patients} patients, {len(given.images)} scans, {sum(map(len, given.places.values()))} cells, ",
@@ -140,7 +143,8 @@ def run(folder: Path, options: argparse.Namespace) -> bool:
     show(full)
     found = score(lake, given)
     size = (options.cells // options.patients) or 1
-    later = deliver(folder / "landing", range(options.patients + 1, options.patients + 2), size, 0, LATER, 1)
+    newcomer = range(options.patients + 1, options.patients + 2)
+    later = deliver(folder / "landing", newcomer, size, 0, LATER, 1, seed=options.seed)
     with old_scans_put_aside(lake):
         more = [measured(lake, stage, folder) for stage in STAGES]
     print(f"one more patient, {sum(map(len, later.places.values()))} cells; the old scans cannot be read meanwhile")

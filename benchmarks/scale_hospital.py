@@ -24,7 +24,6 @@ from jobs.hospital.smear import paint_smear
 from jobs.hospital.tables import SCAN_COLUMNS, scan_row
 from jobs.hospital.votes import examiners_of, read_scan
 
-SEED = 11
 QUALITY = {True: 95, False: 88}
 """JPEG quality of fields and of slides, for at least 1.5 bits per pixel."""
 COPY_QUALITY = 85
@@ -80,7 +79,15 @@ class Delivery:
 
 
 def deliver(
-    landing: Path, numbers: range, cells: int, copies: int, folder: str, processes: int, *, skewed: bool = False
+    landing: Path,
+    numbers: range,
+    cells: int,
+    copies: int,
+    folder: str,
+    processes: int,
+    *,
+    skewed: bool = False,
+    seed: int = 11,
 ) -> Delivery:
     """Write the deliveries of some patients.
 
@@ -92,19 +99,20 @@ def deliver(
         folder: name of the delivery at each site.
         processes: how many draw at once.
         skewed: whether half of all cells are on the slide of the first patient.
+        seed: another seed, another hospital.
     """
     edges = np.linspace(0, cells, len(numbers) + 1).astype(int)
     if skewed:
         edges = np.r_[0, np.linspace(cells // 2, cells, len(numbers)).astype(int)]
-    cases = [_case(number, int(own), folder) for number, own in zip(numbers, np.diff(edges), strict=True)]
+    cases = [_case(seed, number, int(own), folder) for number, own in zip(numbers, np.diff(edges), strict=True)]
     images = [Image(scan, scan) for case in cases for scan in case.scans]
     images += _copies(images, copies)
-    votes = {image.scan.name: _votes(image) for image in images}
+    votes = {image.scan.name: _votes(seed, image) for image in images}
     for source in SOURCES:
         own_cases = [case for case in cases if case.person.source == source]
         if own_cases:
             shown = [image.scan for image in images if image.scan.source == source]
-            _write_tables(landing / source / folder, own_cases, shown, votes)
+            _write_tables(seed, landing / source / folder, own_cases, shown, votes)
     with multiprocessing.get_context("fork").Pool(processes) as pool:
         for _ in pool.imap_unordered(_draw, [(image, landing) for image in images], chunksize=4):
             pass
@@ -115,10 +123,10 @@ def deliver(
     return Delivery(images, places, list(_planted(images, votes)))
 
 
-def _case(number: int, cells: int, folder: str) -> Case:
+def _case(seed: int, number: int, cells: int, folder: str) -> Case:
     source = SOURCES[(number + 1) % 2]
-    person, first = make_person(SEED, number, source), datetime(2024, 1, 8, tzinfo=UTC)
-    chart = chart_of(SEED, person, DISEASES[number % len(DISEASES)], f"{source}/{folder}", first)
+    person, first = make_person(seed, number, source), datetime(2024, 1, 8, tzinfo=UTC)
+    chart = chart_of(seed, person, DISEASES[number % len(DISEASES)], f"{source}/{folder}", first)
     case = one_case(chart, cells)
     return replace(case, scans=tuple(replace(scan, quality=QUALITY[scan.is_field]) for scan in case.scans))
 
@@ -147,10 +155,10 @@ def _copies(images: list[Image], wanted: int) -> Iterator[Image]:
         yield Image(copy, scan, kind)
 
 
-def _votes(image: Image) -> list[Vote]:
+def _votes(seed: int, image: Image) -> list[Vote]:
     """One examiner's vote for every cell."""
     scan = image.scan
-    return read_scan(SEED, scan, examiners_of(SEED, scan)[0], scan.scanned + timedelta(days=2), 1.0)
+    return read_scan(seed, scan, examiners_of(seed, scan)[0], scan.scanned + timedelta(days=2), 1.0)
 
 
 def _planted(images: list[Image], votes: dict[str, list[Vote]]) -> Iterator[Copy]:
@@ -161,9 +169,9 @@ def _planted(images: list[Image], votes: dict[str, list[Vote]]) -> Iterator[Copy
                 yield Copy(image.change, name, (a.x, a.y), other, (b.x, b.y))
 
 
-def _write_tables(place: Path, cases: list[Case], scans: list[Scan], votes: dict[str, list[Vote]]) -> None:
+def _write_tables(seed: int, place: Path, cases: list[Case], scans: list[Scan], votes: dict[str, list[Vote]]) -> None:
     """Everything but the images: records, scan sheet, annotations."""
-    found = [resources(SEED, case) for case in cases]
+    found = [resources(seed, case) for case in cases]
     for name in RESOURCES:
         write(place / "fhir" / f"{name}.ndjson", ndjson([item for own in found for item in own[name]]))
     rows = [scan_row(scan) for scan in scans if scan.format != "dicom"]

@@ -7,12 +7,13 @@ the checkout. Settings that a submission already carries (master, memory) are le
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
-from functools import wraps
+from functools import cache, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -159,9 +160,17 @@ def in_executor(function: Callable[..., Iterator[Any]]) -> Callable[..., Iterato
 
     @wraps(function)
     def guarded(*args: Any) -> Iterator[Any]:
+        _settle()
         try:
             yield from function(*args)
         except Exception as error:
             raise without_values(error) from None
 
     return guarded
+
+
+@cache
+def _settle() -> None:
+    """Let the garbage collector pass over what a worker has loaded: to look at it again takes 5 % of cutting crops."""
+    gc.collect()
+    gc.freeze()
