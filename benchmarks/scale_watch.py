@@ -12,7 +12,9 @@ from typing import Any
 
 
 class Watch:
-    """A context that looks at the memory of this process and of all below it, twice a second.
+    """A context that looks at the memory of this process and of all below it.
+
+    It does so every two seconds: twice a second, that took 6 % of what it watched.
 
     It is the proportional set size: what processes share is divided among them.
     """
@@ -31,7 +33,7 @@ class Watch:
         self._thread.join()
 
     def _look(self) -> None:
-        while not self._ended.wait(0.5):
+        while not self._ended.wait(2):
             driver = workers = 0
             for process in [os.getpid(), *below(os.getpid())]:
                 name, used = told(process)

@@ -20,25 +20,25 @@ if TYPE_CHECKING:
 CONTRACT_PROPERTY = "hemalake.contract.version"
 
 
-def create(spark: SparkSession, uri: str, table: Table) -> None:
-    """Make the table, empty, with the contract's columns, checks and retention; reader protocol 1 (every reader)."""
-    from delta.tables import DeltaTable
+def create(uri: str, endpoint: str, table: Table) -> None:
+    """Make the table, empty, with the contract's columns, checks and retention; reader protocol 1 (every reader).
 
-    builder = DeltaTable.create(spark).location(hadoop_path(uri)).addColumns(schema(table))
+    Through delta-rs, which takes some milliseconds where Spark plans for half a second.
+    """
+    from deltalake import DeltaTable, Schema
+
     properties = {
         CONTRACT_PROPERTY: str(table.version),
         "delta.enableChangeDataFeed": "true",
-        "delta.minReaderVersion": "1",
-        "delta.minWriterVersion": "4",
         # The ledger's metadata lives in the log, so the log outlives the data that time travel keeps.
         "delta.logRetentionDuration": "interval 3650 days",
         "delta.deletedFileRetentionDuration": table.retention,
         **{f"delta.constraints.{name}": sql for name, sql in table.checks.items()},
         **_statistics(table),
     }
-    for name, value in properties.items():
-        builder = builder.property(name, value)
-    builder.execute()
+    place, options = _through_delta_rs(uri, endpoint)
+    columns = Schema.from_json(schema(table).json())
+    DeltaTable.create(place, columns, configuration=properties, storage_options=options, raise_if_key_not_exists=False)
 
 
 def append(rows: DataFrame, uri: str, note: dict[str, Any]) -> None:
@@ -158,13 +158,19 @@ def log(uri: str, endpoint: str, version: int | None = None) -> Any:
     """The table's log through delta-rs, which needs no Spark session and no job."""
     from deltalake import DeltaTable
 
+    place, options = _through_delta_rs(uri, endpoint)
+    return DeltaTable(place, version, options)
+
+
+def _through_delta_rs(uri: str, endpoint: str) -> tuple[str, dict[str, str] | None]:
+    """What delta-rs calls a table's folder, and what it needs to know of its store."""
     if not uri.startswith("s3a:"):
-        return DeltaTable(uri, version)
+        return uri, None
     # A conditional put, as Spark uses here: two writers never take the same version.
     options = {"aws_region": os.environ.get("AWS_DEFAULT_REGION", "us-east-1"), "aws_conditional_put": "etag"}
     if endpoint:
         options |= {"aws_endpoint": endpoint, "aws_allow_http": "true", "aws_virtual_hosted_style_request": "false"}
-    return DeltaTable(uri.replace("s3a:", "s3:", 1), version, options)
+    return uri.replace("s3a:", "s3:", 1), options
 
 
 def no_rows(spark: SparkSession, table: Table) -> DataFrame:

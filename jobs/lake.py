@@ -296,7 +296,7 @@ class Lake:
 
         note = self._note(table, work)
         if self.version(table.full_name) is None:
-            delta.create(self.spark, self.uri(table), table)
+            delta.create(self.uri(table), self.settings.places.s3_endpoint, table)
             count = batch.count()
             if count or note:
                 self._append(table, batch, files, note)

@@ -112,7 +112,7 @@ DEDUPLICATE = Stage(
     writes=("curated.duplicates",),
     unit="crop",
     settings=("crop",),
-    version="5",
+    version="6",
 )
 JOIN = Stage(
     name="join",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,9 +20,6 @@ from schemas.reasons import Reason
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
-
-Drawn = tuple[object, ...]
-"""All that makes two shapes of a file the same."""
 
 SHAPES_SCHEMA = ddl({
     "source_key": "string",
@@ -85,8 +83,8 @@ class ShapeCleaner:
     key_path: Path
     known: dict[str, Vocabulary]
     _path: str = ""
-    _seen: set[Drawn] = field(default_factory=set)
-    """The shapes of this file so far."""
+    _seen: set[bytes] = field(default_factory=set)
+    """Digests of this file's shapes so far: a million polygons would fill gigabytes."""
 
     def __call__(self, shape: Row) -> Iterable[Row]:
         """One row of `SHAPES_SCHEMA`."""
@@ -113,10 +111,10 @@ def _clean_one(shape: Row, pseudonyms: Pseudonyms, vocabulary: Vocabulary) -> Ro
     return clean_shape(shape, pseudonyms, vocabulary)
 
 
-def _only_once(row: Row, seen: set[Drawn]) -> None:
+def _only_once(row: Row, seen: set[bytes]) -> None:
     """Refuse a shape that stands before in its file; the same one in another round or by another person is a vote."""
-    names = ("scan_id", "geometry_type", "label_code", "examiner_key", "round")
-    drawn = (*(row[name] for name in names), tuple(row["coordinates"]))
+    names = ("scan_id", "geometry_type", "label_code", "examiner_key", "round", "coordinates")
+    drawn = hashlib.blake2b(repr([row[name] for name in names]).encode(), digest_size=16).digest()
     if drawn in seen:
         raise BadInput(Reason.DUPLICATE_SHAPE)
     seen.add(drawn)

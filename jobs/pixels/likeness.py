@@ -30,9 +30,9 @@ _SELF_LEAST = 0.3
 """However little a picture fits itself, this much agreement proves nothing."""
 _ELSEWHERE_MOST, _WINDOW, _DISAGREES = 0.065, 11, 0.5
 """So much of the texture may lie where the two disagree, in windows of so many pixels that correlate by less."""
-_SPREADS, _ASKED = (0.125, 0.2, 0.36, 0.5, 0.6), (0.985, 0.92, 0.83, 0.75, 0.0)
+_SPREADS, _ASKED = (0.05, 0.125, 0.2, 0.36, 0.5, 0.6), (0.995, 0.985, 0.92, 0.83, 0.75, 0.0)
 """Scores that are asked for by how far the texture spreads: a lone smooth cell is like many another."""
-_ASKED_OF_PADDED = 0.82
+_ASKED_OF_PADDED = 0.85
 """A score that is asked for where either picture is padded: of less area, agreement says less."""
 _SCALE_MOST, _SKEW_MOST = 1.25, 0.12
 _SHARED_LEAST = 0.15

@@ -5,7 +5,10 @@ It arrives as it would: first the deliveries of all patients, later a batch of v
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
+import pickle
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -48,30 +51,52 @@ class Ran:
     def copy(self, folder: Path) -> Ran:
         """The same hospital and lake in another place, to go on from."""
         shutil.copytree(self.folder, folder, dirs_exist_ok=True)
-        return Ran(folder, Lake(load_settings(folder / "hemalake.toml"), self.lake.spark), self.truth)
+        return opened(folder, self.lake.spark)
 
 
 def prepare(folder: Path, spark: Any, *, patients: int = 4, cells: int = 60, seed: int = 1) -> Ran:
     """A hospital with settings and key, not run yet."""
     build(folder / "hospital", patients=patients, cells=cells, seed=seed)
-    settings = load_settings(demo.prepare(folder, patients, seed))
+    demo.prepare(folder, patients, seed)
+    return opened(folder, spark)
+
+
+def opened(folder: Path, spark: Any) -> Ran:
+    """What lies in a folder."""
     truth = json.loads((folder / "hospital" / "truth.json").read_text())
-    return Ran(folder, Lake(settings, spark), truth)
+    return Ran(folder, Lake(load_settings(folder / "hemalake.toml"), spark), truth)
 
 
 @pytest.fixture(scope="session")
 def ran(tmp_path_factory: pytest.TempPathFactory, spark) -> Ran:
-    """The hospital after all of it arrived; tests read it and leave it as it is."""
-    found = prepare(tmp_path_factory.mktemp("hospital"), spark)
+    """The hospital after all of it arrived; tests read it and leave it as it is.
+
+    The processes of a run share it: the first to ask makes it, and each has a copy of its own.
+    """
+    own = tmp_path_factory.getbasetemp()
+    place = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "arrived"
+    place.mkdir(exist_ok=True)
+    noted = place / "noted.pickle"
+    with (place / "lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not noted.exists():
+            before, outcomes = arrive(prepare(place / "ran", spark))
+            noted.write_bytes(pickle.dumps((before, outcomes)))
+    found = opened(place / "ran", spark).copy(tmp_path_factory.mktemp("hospital"))
+    found.before_votes, found.with_votes = pickle.loads(noted.read_bytes())
+    return found
+
+
+def arrive(found: Ran) -> tuple[dict[str, Any], Sequence[Outcome]]:
+    """Run the pipeline without the late votes, then with them; what was there before, and what the second run did."""
     late = found.landing / found.truth["late"]["delivery"]
     aside = found.folder / "not yet"
     shutil.move(late, aside)
     pipeline.run(found.lake)
-    found.before_votes = {
+    before = {
         "versions": found.versions(),
         "cells": {row.cell_id for row in found.lake.read("curated.cells").collect()},
         "crops": {row.unit_id: row.pixel_sha256 for row in found.lake.read("curated.crops").drop("image").collect()},
     }
     shutil.move(aside, late)
-    found.with_votes = pipeline.run(found.lake)
-    return found
+    return before, pipeline.run(found.lake)

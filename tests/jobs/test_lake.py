@@ -105,7 +105,7 @@ def test_a_frame_that_breaks_the_contract_is_refused_by_column(lake):
 def test_tables_need_no_more_than_reader_protocol_1(lake):
     lake.write(lake.work(JOIN), "curated.splits", splits(lake, (1, "train")))
     log = lake.store.read(f"{lake.uri(contract('curated.splits'))}/_delta_log/{0:020d}.json")
-    protocol = next(json.loads(line)["protocol"] for line in log.splitlines() if b'"protocol"' in line)
+    protocol = next(entry["protocol"] for entry in map(json.loads, log.splitlines()) if "protocol" in entry)
     assert protocol["minReaderVersion"] == 1
 
 
