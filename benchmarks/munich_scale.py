@@ -242,7 +242,8 @@ class CodecWork:
     path: Path
     spans: list[tuple[int, int]]
     """Offset and length of each JPEG that a crop shows; empty: the whole file is one."""
-    crops: int
+    points: list[tuple[float, float]]
+    """The centre of each crop."""
     pixels: int
     """Of one JPEG."""
 
@@ -251,9 +252,9 @@ def codec_work(scans: list[Scan], given: Delivery, landing: Path) -> list[CodecW
     """Which tiles the crops of each scan show."""
     found = []
     for scan in scans:
-        path, points = landing / scan.files[0], given.places[scan.name]
+        path, points = landing / scan.files[0], sorted(given.places[scan.name])
         if scan.is_field:
-            found.append(CodecWork(path, [], len(points), scan.width * scan.height))
+            found.append(CodecWork(path, [], points, scan.width * scan.height))
             continue
         offsets, lengths = frame_places(path)
         across, tile = -(-scan.width // scan.tile), scan.tile
@@ -264,7 +265,7 @@ def codec_work(scans: list[Scan], given: Delivery, landing: Path) -> list[CodecW
             rows = range(max(top, 0) // tile, (min(top + SIZE, scan.height) - 1) // tile + 1)
             needed |= {row * across + column for row in rows for column in columns}
         spans = [(offsets[n], lengths[n]) for n in sorted(needed)]
-        found.append(CodecWork(path, spans, len(points), tile * tile))
+        found.append(CodecWork(path, spans, points, tile * tile))
     return found
 
 
@@ -289,11 +290,12 @@ def codec_loop(work: list[CodecWork], processes: int) -> dict[str, object]:
 
 
 def sample_crops(work: list[CodecWork]) -> list[np.ndarray]:
-    """Some crops of slides and fields, in turn."""
-    places, found = np.random.default_rng(1).uniform(130, 350, (4, 2)), []
-    for each in work[: 8 * 4]:
+    """Some crops of slides and fields, of all that the crop stage cuts."""
+    found = []
+    for each in work[:: -(-len(work) // 64)]:
         with open_slide(each.path) as slide:
-            found += [crop.pixels for _, crop in crops(slide, places, SIZE)]
+            some = each.points[:: -(-len(each.points) // 4)]
+            found += [crop.pixels for _, crop in crops(slide, np.array(some), SIZE)]
     return found
 
 
@@ -318,7 +320,7 @@ def _loop(task: tuple[list[CodecWork], str, str, list[np.ndarray]]) -> None:
                 decode(file.read(length))
             if not each.spans:
                 decode(file.read())
-        for _ in range(each.crops):
+        for _ in each.points:
             encode(sample[turn % len(sample)])
             turn += 1
 
