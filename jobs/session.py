@@ -171,6 +171,6 @@ def in_executor(function: Callable[..., Iterator[Any]]) -> Callable[..., Iterato
 
 @cache
 def _settle() -> None:
-    """Let the garbage collector pass over what a worker has loaded: to look at it again takes 5 % of cutting crops."""
+    """Let the garbage collector pass over what a worker has loaded: else it looks at that again and again."""
     gc.collect()
     gc.freeze()

@@ -113,8 +113,10 @@ def _clean_one(shape: Row, pseudonyms: Pseudonyms, vocabulary: Vocabulary) -> Ro
 
 def _only_once(row: Row, seen: set[bytes]) -> None:
     """Refuse a shape that stands before in its file; the same one in another round or by another person is a vote."""
-    names = ("scan_id", "geometry_type", "label_code", "examiner_key", "round", "coordinates")
-    drawn = hashlib.blake2b(repr([row[name] for name in names]).encode(), digest_size=16).digest()
+    names = ("scan_id", "geometry_type", "label_code", "examiner_key", "round")
+    coordinates = [value + 0.0 for value in row["coordinates"]]  # -0.0 is the same place as 0.0
+    said = repr((*(row[name] for name in names), coordinates))
+    drawn = hashlib.blake2b(said.encode(), digest_size=16).digest()
     if drawn in seen:
         raise BadInput(Reason.DUPLICATE_SHAPE)
     seen.add(drawn)
