@@ -36,7 +36,7 @@ from jobs.hospital.plan import Scan
 from jobs.hospital.smear import paint_smear
 from jobs.pixels import spectrum
 from jobs.pixels.pairs import neighbours_of
-from jobs.pixels.picture import square_of
+from jobs.pixels.square import square_of
 
 HERE = Path(__file__).resolve().parent
 DATA = Path(os.environ.get("HEMALAKE_REAL_DATA", HERE.parent / "../shared/data")) / "BCCD" / "BCCD"

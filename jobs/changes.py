@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,15 +24,19 @@ class Scope:
     rows: DataFrame | str | None
     keep: DataFrame | None
 
-    def marked(self, table: Table, old: DataFrame) -> DataFrame:
-        """The table's rows with `_owned`."""
+    def concerned(self, table: Table, old: DataFrame, keys: DataFrame) -> DataFrame:
+        """The table's rows that the batch owns, with `_owned`, and those whose key it has."""
         from pyspark.sql import functions as F
 
-        if self.rows is None or isinstance(self.rows, str):
-            marked = old.withColumn("_owned", F.lit(self.rows == EVERYTHING))
+        if self.rows is None:
+            return old.join(keys, list(table.key), "left_semi").withColumn("_owned", F.lit(False))
+        if isinstance(self.rows, str):
+            marked = old.withColumn("_owned", F.lit(True))
         else:
             owned = self.rows.select(table.scope).distinct().withColumn("_owned", F.lit(True))
-            marked = old.join(F.broadcast(owned), table.scope, "left")
+            in_batch = keys.withColumn("_in_batch", F.lit(True))
+            marked = old.join(F.broadcast(owned), table.scope, "left").join(in_batch, list(table.key), "left")
+            marked = marked.where("_owned OR _in_batch").drop("_in_batch")
         if self.keep is None:
             return marked
         kept = self.keep.distinct().withColumn("_kept", F.lit(True))
@@ -42,20 +45,24 @@ class Scope:
 
 
 def changes_of(table: Table, batch: DataFrame, current: DataFrame, scope: Scope) -> DataFrame:
-    """Key and action of each row that is to be inserted, updated, deleted, or kept as the batch has it."""
+    """Key and action of each row that is to be inserted, updated, deleted, or kept as the batch has it.
+
+    Only the table's rows that are concerned are compared: what a row holds is not looked at for all that there are.
+    """
     from pyspark.sql import functions as F
 
-    new = batch.select(*table.key, _fingerprint(table).alias("_new"))
-    old = current.select(*table.key, *_missing(table.scope, table.key), _fingerprint(table).alias("_old"))
-    old = scope.marked(table, old)
+    key = list(table.key)
+    new = batch.select(*key, _fingerprint(table).alias("_new"))
+    old = scope.concerned(table, current, batch.select(*key))
+    old = old.select(*key, "_owned", _fingerprint(table).alias("_old"))
     action = (
         F.when(F.col("_old").isNull(), "insert")
         .when(F.col("_new").isNull() & F.coalesce("_owned", F.lit(False)), "delete")
         .when(F.col("_new") != F.col("_old"), "update")
         .when(F.col("_new").isNotNull(), "keep")
     )
-    both = new.join(old.drop(*_missing(table.scope, table.key)), list(table.key), "full_outer")
-    return both.select(*table.key, action.alias(ACTION)).where(F.col(ACTION).isNotNull())
+    both = new.join(old, key, "full_outer")
+    return both.select(*key, action.alias(ACTION)).where(F.col(ACTION).isNotNull())
 
 
 def _fingerprint(table: Table) -> SparkColumn:
@@ -64,7 +71,3 @@ def _fingerprint(table: Table) -> SparkColumn:
 
     compared = [c.name for c in table.columns if c.name not in table.key and c.type != "binary"]
     return F.to_json(F.struct(*compared))
-
-
-def _missing(column: str, among: Sequence[str]) -> list[str]:
-    return [column] if column and column not in among else []

@@ -88,7 +88,7 @@ CROP = Stage(
     writes=("restricted.quarantine", "curated.cells", "curated.fingerprints", "curated.crops", "curated.votes"),
     unit="annotation and crop",
     settings=("crop",),
-    version="2",
+    version="3",
 )
 TILE = Stage(
     name="tile",
@@ -112,7 +112,7 @@ DEDUPLICATE = Stage(
     writes=("curated.duplicates",),
     unit="crop",
     settings=("crop",),
-    version="6",
+    version="7",
 )
 JOIN = Stage(
     name="join",

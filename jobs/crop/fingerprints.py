@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from jobs.frames import Row
-from jobs.pixels.picture import padding, square_of
 from jobs.pixels.spectrum import vectors
+from jobs.pixels.square import padding, square_of
 
-METHOD_VERSION = "1"
+METHOD_VERSION = "2"
 _COPIED = ("unit_id", "unit_kind", "preset", "scan_id", "width", "height", "pixel_sha256")
 
 

@@ -30,8 +30,10 @@ _SELF_LEAST = 0.3
 """However little a picture fits itself, this much agreement proves nothing."""
 _ELSEWHERE_MOST, _WINDOW, _DISAGREES = 0.065, 11, 0.5
 """So much of the texture may lie where the two disagree, in windows of so many pixels that correlate by less."""
-_SPREADS, _ASKED = (0.05, 0.125, 0.2, 0.36, 0.5, 0.6), (0.995, 0.985, 0.92, 0.83, 0.75, 0.0)
+_SPREADS, _ASKED = (0.125, 0.2, 0.36, 0.5, 0.6), (0.95, 0.92, 0.83, 0.75, 0.0)
 """Scores that are asked for by how far the texture spreads: a lone smooth cell is like many another."""
+_DETAIL_SPREADS, _DETAIL_ASKED = (0.13, 0.2, 0.3, 0.4), (0.92, 0.75, 0.5, 0.0)
+"""Agreement in detail that is asked for by the same: outlines of lone cells are alike, not what lies inside them."""
 _ASKED_OF_PADDED = 0.85
 """A score that is asked for where either picture is padded: of less area, agreement says less."""
 _SCALE_MOST, _SKEW_MOST = 1.25, 0.12
@@ -44,6 +46,8 @@ _BAND = (1.0, 4.0)
 """Standard deviations of the band of texture, in pixels of the square."""
 _HALF_BAND = (0.5, 2.0)
 """The same in pixels of half the size."""
+_DETAIL_BAND, _DETAIL_WINDOW, _DETAIL_NOISE = (0.5, 2.0), 1.5, 30.0
+"""Standard deviations of the band of detail and of the windows, in pixels of the square; variance of their noise."""
 _CHUNK = 128
 
 
@@ -149,6 +153,10 @@ class _Views:
         apart = np.where(agreed < (1 - _DISAGREES) * power, power, 0).sum(axis=(1, 2))
         return np.asarray(apart / np.maximum(power.sum(axis=(1, 2)), 1e-6), dtype=np.float32)
 
+    def detail(self, maps: Floats) -> Floats:
+        """Agreement in detail: mean correlation in small windows, outlines and what lies inside them alike."""
+        return register.local_ncc(*self._bands(maps, *_DETAIL_BAND), _DETAIL_WINDOW, _DETAIL_NOISE)
+
     def _bands(self, maps: Floats, fine: float, coarse: float) -> tuple[Floats, Floats, NDArray[np.bool_]]:
         """Both pictures band-passed, b as it lies on a, and what both know."""
         bands = [
@@ -224,7 +232,9 @@ class Likeness:
             views = self._views(pairs[likely], fits.which[likely])
             maps = fits.maps[likely]
             enough = views.whole() | (views.shared(maps) >= _SHARED_OF_PADDED)
-            likely = likely[enough & (views.elsewhere(maps, *_BAND) <= _ELSEWHERE_MOST)]
+            spreads = spread(self._squares[pairs[likely]].reshape(-1, SIDE, SIDE)).reshape(-1, 2).min(axis=1)
+            detailed = views.detail(maps) >= np.interp(spreads, _DETAIL_SPREADS, _DETAIL_ASKED)
+            likely = likely[enough & detailed & (views.elsewhere(maps, *_BAND) <= _ELSEWHERE_MOST)]
         self._know_own(np.unique(pairs[likely]))
         for n in likely:
             a, b = (int(one) for one in pairs[n])

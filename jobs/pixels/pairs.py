@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from jobs.pixels import likeness, neighbours, spectrum
 from jobs.pixels.likeness import Likeness, Match, reach_of
 from jobs.pixels.overlap import overlap
-from jobs.pixels.picture import square_of
+from jobs.pixels.square import square_of
 
 Ints = NDArray[np.int64]
 Found = dict[tuple[int, int], tuple[str, Match]]

@@ -13,11 +13,10 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
-from scipy import ndimage
 
 from jobs.errors import BadInput
 from jobs.pixels.reader import PIXELS_MOST
-from jobs.pixels.register import SIDE
+from jobs.pixels.square import square_of
 from schemas.reasons import Reason
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".tif", ".tiff", ".webp", ".jxl", ".gif"})
@@ -26,12 +25,6 @@ _STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"II*\0", b"MM\0*", b"I
 _JXL = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _PNG_DEPTH_AT = 24
-_FLAT = 2
-"""Samples of padding lie within this of its colour; an encoder leaves no more inside a flat area."""
-_SOLID = 5
-"""Empty corners are solid over squares of this many pixels."""
-_BLACK = 8
-"""What is left of black after encoding."""
 
 
 @dataclass(frozen=True)
@@ -92,79 +85,6 @@ def fingerprint(pixels: NDArray[Any]) -> Fingerprint:
     digest = hashlib.sha256(f"{width}x{height} {pixels.dtype.str}\n".encode())
     digest.update(np.ascontiguousarray(pixels).data)
     return Fingerprint(digest.hexdigest(), width, height, square_of(pixels))
-
-
-def square_of(pixels: NDArray[Any], unknown: NDArray[np.bool_] | None = None) -> NDArray[np.uint8]:
-    """Luma (64, 64) of a picture: stretched to a square and to 1 to 255; 0 where it is padding."""
-    if unknown is None:
-        unknown = padding(pixels)
-    luma, known = _luma(pixels), None
-    if unknown.any():
-        samples = np.asarray(luma)
-        seen = samples[~unknown]
-        luma = Image.fromarray(np.where(unknown, seen.mean() if seen.size else 0, samples).astype(np.float32))
-        share = Image.fromarray((~unknown).astype(np.float32)).resize((SIDE, SIDE), Image.Resampling.BOX)
-        known = np.asarray(share) > 0.99
-    # Not by BOX, which takes whole pixels and so moves edges where the sizes are no multiples.
-    small = np.asarray(luma.resize((SIDE, SIDE), Image.Resampling.HAMMING), dtype=np.float32)
-    seen = small if known is None or not known.any() else small[known]
-    least, most = float(seen.min()), float(seen.max())
-    scaled = np.clip(np.rint((small - least) * (254 / max(most - least, 1e-3)) + 1), 1, 255).astype(np.uint8)
-    return scaled if known is None else np.where(known, scaled, 0).astype(np.uint8)
-
-
-def padding(pixels: NDArray[Any]) -> NDArray[np.bool_]:
-    """Where (height, width) a picture was padded: whole rows or columns of one colour, or black or white corners.
-
-    The clean background of a smear may be as flat as padding, but seldom across whole rows, and is neither colour;
-    where it is, nothing is lost, as nothing is seen there.
-    """
-    height, width = pixels.shape[:2]
-    unknown = np.zeros((height, width), dtype=bool)
-    if min(height, width) < 2 * _SOLID:
-        return unknown
-    scale = 257 if pixels.dtype == np.uint16 else 1
-    for view, seen in zip(_turned(pixels), _turned(unknown), strict=True):
-        if rows := _flat_rows(view, _FLAT * scale):
-            seen[: rows + 1] = True
-        corner = view[0, 0].tolist()
-        if max(corner) <= _BLACK * scale or min(corner) >= (255 - _FLAT) * scale:
-            seen |= _corner(view, _BLACK * scale)
-    return unknown
-
-
-def _turned(pixels: NDArray[Any]) -> tuple[NDArray[Any], ...]:
-    """Views of a picture, each with another edge on top; `numpy.rot90` takes longer than what is done with them."""
-    upright = pixels.swapaxes(0, 1)
-    return pixels, upright[::-1], pixels[::-1, ::-1], upright[:, ::-1]
-
-
-def _flat_rows(pixels: NDArray[Any], flat: int) -> int:
-    """How many rows from the top are of the corner's colour."""
-    corner, middle = pixels[0, 0].tolist(), pixels[0, pixels.shape[1] // 2].tolist()
-    if any(abs(one - other) > flat for one, other in zip(corner, middle, strict=True)):
-        return 0  # as with most edges
-    colour = pixels[0, 0].astype(np.int32)
-    for number, row in enumerate(pixels):
-        if np.abs(row - colour).max() > flat:
-            return number
-    return len(pixels)
-
-
-def _corner(pixels: NDArray[Any], alike: int) -> NDArray[np.bool_]:
-    """The solid area of the corner's colour that begins in the upper left corner, and a little around it."""
-    same = (np.abs(pixels - pixels[0, 0].astype(np.int32)) <= alike).all(axis=2)
-    padded = np.pad(same, _SOLID, mode="edge")
-    solid = ndimage.maximum_filter(ndimage.minimum_filter(padded, _SOLID), _SOLID + 4)
-    parts, _ = ndimage.label(solid[_SOLID:-_SOLID, _SOLID:-_SOLID])
-    return np.asarray((parts == parts[0, 0]) & (parts[0, 0] > 0))
-
-
-def _luma(pixels: NDArray[Any]) -> Image.Image:
-    """Luma (ITU-R BT.601) as an image of floats; that of 8 bits by the faster way."""
-    if pixels.dtype == np.uint8:
-        return Image.fromarray(pixels).convert("L").convert("F")
-    return Image.fromarray(np.asarray(pixels @ np.array([0.299, 0.587, 0.114], dtype=np.float32), dtype=np.float32))
 
 
 def _samples(data: bytes) -> NDArray[Any]:

@@ -65,18 +65,40 @@ def smoothed(squares: Floats, sigma: float) -> Floats:
     return _both_ways(_gaussian(squares.shape[-1], sigma, "nearest"), squares)
 
 
+def means(values: Floats, weights: Floats, sigma: float) -> Floats:
+    """Gaussian means of squares over what has weight in them."""
+    over = _gaussian(values.shape[-1], sigma, "constant")
+    return np.asarray(
+        _both_ways(over, values * weights) / np.maximum(_both_ways(over, weights), 1e-3), dtype=np.float32
+    )
+
+
 def band(luma: Floats, known: Floats, fine: float, coarse: float) -> Floats:
     """Difference of two Gaussian means over the known pixels; 0 elsewhere."""
-
     # Most pictures are known everywhere: then one weight serves all.
     weights = known[:1] if known.all() else known
+    found = (means(luma, weights, fine) - means(luma, weights, coarse)) * (known > 0.5)
+    return np.asarray(found, dtype=np.float32)
 
-    def mean(sigma: float) -> Floats:
-        over = _gaussian(luma.shape[-1], sigma, "constant")
-        means = _both_ways(over, luma * weights) / np.maximum(_both_ways(over, weights), 1e-3)
-        return np.asarray(means, dtype=np.float32)
 
-    return np.asarray((mean(fine) - mean(coarse)) * (known > 0.5), dtype=np.float32)
+def local_ncc(a: Floats, b: Floats, both: NDArray[np.bool_], sigma: float, noise: float) -> Floats:
+    """Mean of the correlations in Gaussian windows of squares (n, side, side): a strong outline counts no more than
+    a faint texture.
+
+    Args:
+        a, b: squares, band-passed.
+        both: what counts.
+        sigma: standard deviation of the windows, in pixels.
+        noise: variance at which a window has half its weight; where both are empty it has none.
+    """
+    weights = both.astype(np.float32)
+    mean_a, mean_b = means(a, weights, sigma), means(b, weights, sigma)
+    of_a, of_b = means(a * a, weights, sigma) - mean_a**2, means(b * b, weights, sigma) - mean_b**2
+    shared = means(a * b, weights, sigma) - mean_a * mean_b
+    power = np.maximum((of_a + of_b) / 2, 0)
+    counts = weights * power / (power + noise)
+    local = shared / np.sqrt(np.maximum(of_a * of_b, 1e-6))
+    return np.asarray((local * counts).sum(axis=(1, 2)) / np.maximum(counts.sum(axis=(1, 2)), 1e-6))
 
 
 @cache

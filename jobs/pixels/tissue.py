@@ -8,6 +8,7 @@ from PIL import Image
 from scipy import ndimage
 
 from jobs.pixels.optical import Floats, optical_density, stain, white_point
+from jobs.pixels.square import luma
 
 Mask = NDArray[np.bool_]
 
@@ -24,7 +25,6 @@ _WEAK_LEAST, _WEAK_MOST = 0.012, 0.03
 _WIDE_UM = 20.0
 """Standard deviation of the neighbourhood over which the thin septa of fat are told from noise."""
 _SEPTUM_MOST, _UNEVEN_LEAST = 0.08, 0.006
-_LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 _INK_LEAST = 0.35
 _INK_MARGIN_UM = 25.0
 
@@ -115,7 +115,7 @@ def _stained(density: Floats, ink: Mask, um: float) -> Mask:
     fine = _blurred(np.minimum(taken, 0.1), max(0.7, 4.0 / um))
     least = _noise_bound(fine)
     # A JPEG smears colour over 16 pixels, but not darkness.
-    dark = _blurred(np.minimum(density @ _LUMA, 0.1), max(0.7, 4.0 / um)) > least
+    dark = _blurred(np.minimum(luma(density), 0.1), max(0.7, 4.0 / um)) > least
     weak = ((fine > least) & dark) | _septa(density, ink, um)
     near = _closed(weak, BRIDGE_UM / um)
     label, count = ndimage.label(near)

@@ -1,0 +1,118 @@
+"""A picture to the square by which it is compared: luma in 64x64, with padding told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage, sparse
+
+from jobs.pixels.register import SIDE, Floats
+
+Kernel = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+"""Weights by distance, which is counted in pixels of the square."""
+_FLAT = 2
+"""Samples of padding lie within this of its colour; an encoder leaves no more inside a flat area."""
+_SOLID = 5
+"""Empty corners are solid over squares of this many pixels."""
+_BLACK = 8
+"""What is left of black after encoding."""
+_KNOWN_LEAST = 0.99
+"""A pixel of the square is known where this share of what it covers is."""
+_LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+"""Weights of red, green and blue (ITU-R BT.601)."""
+
+
+def square_of(pixels: NDArray[Any], unknown: NDArray[np.bool_] | None = None) -> NDArray[np.uint8]:
+    """Luma (64, 64) of a picture: stretched to a square and to 1 to 255; 0 where it is padding."""
+    if unknown is None:
+        unknown = padding(pixels)
+    grey, known = luma(pixels), None
+    if unknown.any():
+        weights = (~unknown).astype(np.float32)
+        mean = grey.ravel() @ weights.ravel() / max(float(weights.sum()), 1.0)
+        grey, known = np.where(unknown, mean, grey), _shrunk(weights, _box) > _KNOWN_LEAST
+    # Not by a box, which takes whole pixels and so moves edges where the sizes are no multiples.
+    small = _shrunk(grey, _hamming)
+    seen = small if known is None or not known.any() else small[known]
+    least, most = float(seen.min()), float(seen.max())
+    scaled = np.clip(np.rint((small - least) * (254 / max(most - least, 1e-3)) + 1), 1, 255).astype(np.uint8)
+    return scaled if known is None else np.where(known, scaled, 0).astype(np.uint8)
+
+
+def luma(pixels: NDArray[Any]) -> Floats:
+    """Luma (height, width) of RGB (height, width, 3) of 8 or 16 bits, in the same range."""
+    return np.asarray(pixels.reshape(-1, 3).astype(np.float32) @ _LUMA).reshape(pixels.shape[:2])
+
+
+def _shrunk(image: Floats, kernel: Kernel) -> Floats:
+    """An image (height, width) brought to (64, 64)."""
+    height, width = image.shape
+    return np.asarray((_weights(width, kernel) @ (_weights(height, kernel) @ image).T).T)
+
+
+@lru_cache(maxsize=64)
+def _weights(side: int, kernel: Kernel) -> sparse.csr_array:
+    """Weights (64, side) of pixels along one side: what Pillow's resampling gives, which takes three times as long."""
+    scale = side / SIDE
+    centres = (np.arange(SIDE) + 0.5) * scale
+    weights = kernel((np.arange(side) + 0.5 - centres[:, None]) / max(scale, 1.0))
+    return sparse.csr_array((weights / weights.sum(axis=1, keepdims=True)).astype(np.float32))
+
+
+def _hamming(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where(np.abs(x) < 1, np.sinc(x) * (0.54 + 0.46 * np.cos(np.pi * x)), 0)
+
+
+def _box(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    return ((x > -0.5) & (x <= 0.5)).astype(np.float64)
+
+
+def padding(pixels: NDArray[Any]) -> NDArray[np.bool_]:
+    """Where (height, width) a picture was padded: whole rows or columns of one colour, or black or white corners.
+
+    The clean background of a smear may be as flat as padding, but seldom across whole rows, and is neither colour;
+    where it is, nothing is lost, as nothing is seen there.
+    """
+    height, width = pixels.shape[:2]
+    unknown = np.zeros((height, width), dtype=bool)
+    if min(height, width) < 2 * _SOLID:
+        return unknown
+    scale = 257 if pixels.dtype == np.uint16 else 1
+    for view, seen in zip(_turned(pixels), _turned(unknown), strict=True):
+        if rows := _flat_rows(view, _FLAT * scale):
+            seen[: rows + 1] = True
+        corner = view[0, 0].tolist()
+        if max(corner) <= _BLACK * scale or min(corner) >= (255 - _FLAT) * scale:
+            seen |= _corner(view, _BLACK * scale)
+    return unknown
+
+
+def _turned(pixels: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+    """Views of a picture, each with another edge on top; `numpy.rot90` takes longer than what is done with them."""
+    upright = pixels.swapaxes(0, 1)
+    return pixels, upright[::-1], pixels[::-1, ::-1], upright[:, ::-1]
+
+
+def _flat_rows(pixels: NDArray[Any], flat: int) -> int:
+    """How many rows from the top are of the corner's colour."""
+    corner, middle = pixels[0, 0].tolist(), pixels[0, pixels.shape[1] // 2].tolist()
+    if any(abs(one - other) > flat for one, other in zip(corner, middle, strict=True)):
+        return 0  # as with most edges
+    colour = pixels[0, 0].astype(np.int32)
+    for number, row in enumerate(pixels):
+        if np.abs(row - colour).max() > flat:
+            return number
+    return len(pixels)
+
+
+def _corner(pixels: NDArray[Any], alike: int) -> NDArray[np.bool_]:
+    """The solid area of the corner's colour that begins in the upper left corner, and a little around it."""
+    same = (np.abs(pixels - pixels[0, 0].astype(np.int32)) <= alike).all(axis=2)
+    padded = np.pad(same, _SOLID, mode="edge")
+    solid = ndimage.maximum_filter(ndimage.minimum_filter(padded, _SOLID), _SOLID + 4)
+    parts, _ = ndimage.label(solid[_SOLID:-_SOLID, _SOLID:-_SOLID])
+    return np.asarray((parts == parts[0, 0]) & (parts[0, 0] > 0))
