@@ -32,10 +32,10 @@ _ELSEWHERE_MOST, _WINDOW, _DISAGREES = 0.065, 11, 0.5
 """So much of the texture may lie where the two disagree, in windows of so many pixels that correlate by less."""
 _SPREADS, _ASKED = (0.125, 0.2, 0.36, 0.5, 0.6), (0.95, 0.92, 0.83, 0.75, 0.0)
 """Scores that are asked for by how far the texture spreads: a lone smooth cell is like many another."""
-_DETAIL_SPREADS, _DETAIL_ASKED = (0.13, 0.2, 0.3, 0.4), (0.92, 0.75, 0.5, 0.0)
+_DETAIL_SPREADS, _DETAIL_ASKED = (0.13, 0.2, 0.26, 0.4), (0.92, 0.75, 0.5, 0.0)
 """Agreement in detail that is asked for by the same: outlines of lone cells are alike, not what lies inside them."""
-_ASKED_OF_PADDED = 0.85
-"""A score that is asked for where either picture is padded: of less area, agreement says less."""
+_ASKED_OF_PADDED, _DETAIL_OF_PADDED = 0.85, 0.75
+"""Score and detail that are asked for where either picture is padded: of less area, agreement says less."""
 _SCALE_MOST, _SKEW_MOST = 1.25, 0.12
 _SHARED_LEAST = 0.15
 """Of the square that both pictures know; less is no evidence."""
@@ -153,6 +153,18 @@ class _Views:
         apart = np.where(agreed < (1 - _DISAGREES) * power, power, 0).sum(axis=(1, 2))
         return np.asarray(apart / np.maximum(power.sum(axis=(1, 2)), 1e-6), dtype=np.float32)
 
+    def asked(self, maps: Floats) -> Floats:
+        """Scores that are asked of pairs; infinite where none is enough."""
+        *bands, both = self._bands(maps, *_BAND)
+        spreads, whole = np.minimum(*(spread(band * both) for band in bands)), self.whole()
+        detail = np.interp(spreads, _DETAIL_SPREADS, _DETAIL_ASKED)
+        score = np.interp(spreads, _SPREADS, _ASKED)
+        enough = self.detail(maps) >= np.where(whole, detail, np.maximum(detail, _DETAIL_OF_PADDED))
+        enough &= whole | (self.shared(maps) >= _SHARED_OF_PADDED)
+        enough &= self.elsewhere(maps, *_BAND) <= _ELSEWHERE_MOST
+        asked = np.where(whole, score, np.maximum(score, _ASKED_OF_PADDED))
+        return np.where(enough, asked, np.inf).astype(np.float32)
+
     def detail(self, maps: Floats) -> Floats:
         """Agreement in detail: mean correlation in small windows, outlines and what lies inside them alike."""
         return register.local_ncc(*self._bands(maps, *_DETAIL_BAND), _DETAIL_WINDOW, _DETAIL_NOISE)
@@ -215,7 +227,6 @@ class Likeness:
         self._squares, self._reach = squares, reach
         self._least = np.full(len(squares), CONFIRMED, dtype=np.float32) if least is None else least
         self._own: dict[int, float] = {}
-        self._asked: dict[int, float] = {}
 
     def compare(self, pairs: NDArray[np.int64]) -> list[Match | None]:
         """The verdict on each pair (n, 2): None for pictures that are not the same."""
@@ -228,34 +239,28 @@ class Likeness:
         fits = self._register(pairs, range(DIHEDRALS), _OF_TWO)
         found: list[Match | None] = [None] * len(pairs)
         likely = np.nonzero(fits.texture >= _TEXTURE_LEAST)[0]
-        if len(likely):
-            views = self._views(pairs[likely], fits.which[likely])
-            maps = fits.maps[likely]
-            enough = views.whole() | (views.shared(maps) >= _SHARED_OF_PADDED)
-            spreads = spread(self._squares[pairs[likely]].reshape(-1, SIDE, SIDE)).reshape(-1, 2).min(axis=1)
-            detailed = views.detail(maps) >= np.interp(spreads, _DETAIL_SPREADS, _DETAIL_ASKED)
-            likely = likely[enough & detailed & (views.elsewhere(maps, *_BAND) <= _ELSEWHERE_MOST)]
+        if not len(likely):
+            return found
+        asked = self._views(pairs[likely], fits.which[likely]).asked(fits.maps[likely])
+        likely, asked = likely[asked <= 1], asked[asked <= 1]
         self._know_own(np.unique(pairs[likely]))
-        for n in likely:
+        for n, least in zip(likely, asked, strict=True):
             a, b = (int(one) for one in pairs[n])
             own = max(_SELF_LEAST, self._own[a], self._own[b])
             score = 1 - (1 - float(fits.texture[n])) / max(1 - own, 1e-3)
             which = int(fits.which[n])
-            if score >= max(self._least[a], self._least[b], self._asked[a], self._asked[b]):
+            if score >= max(self._least[a], self._least[b], least):
                 dx, dy = (-float(shift) / 2 for shift in fits.maps[n, :, 2])
                 found[n] = Match(min(1.0, score), which % 4 * 90, which >= 4, dx, dy)
         return found
 
     def _know_own(self, numbers: NDArray[np.int64]) -> None:
-        """How well pictures fit themselves, turned or flipped, and what is asked of their scores."""
+        """How well pictures fit themselves, turned or flipped."""
         new = np.array([n for n in numbers if int(n) not in self._own], dtype=np.int64)
         if not len(new):
             return
         fits = self._register(np.stack([new, new], axis=1), range(1, DIHEDRALS), _OF_ITSELF)
         self._own.update(zip(new.tolist(), fits.texture.tolist(), strict=True))
-        padded = np.where((self._squares[new] == 0).any(axis=(1, 2)), _ASKED_OF_PADDED, 0)
-        asked = np.maximum(padded, np.interp(spread(self._squares[new]), _SPREADS, _ASKED))
-        self._asked.update(zip(new.tolist(), asked.tolist(), strict=True))
 
     def _register(self, pairs: NDArray[np.int64], turns: range, gates: _Gates) -> _Fits:
         """The best fit of each pair among some turns and flips of b; texture -1 where nothing fits."""
@@ -337,14 +342,15 @@ def _coarse(halves: _Halves, pairs: NDArray[np.int64], turns: range) -> tuple[Fl
     return scores, maps
 
 
-def spread(squares: NDArray[np.uint8]) -> Floats:
-    """Over what share of the squares (n, 64, 64) their texture spreads: 1 for an even texture, 0 for a lone speck.
+def spread(textures: Floats) -> Floats:
+    """Over what share of squares (n, 64, 64) their texture spreads: 1 for an even texture, 0 for a lone speck.
 
     The participation ratio of its power in windows, (sum p)^2 / (n sum p^2).
+
+    Args:
+        textures: band-passed; 0 where unknown.
     """
-    luma, known = register.as_floats(squares)
-    bands = register.band(luma, known, *_BAND) * known
-    power = ndimage.uniform_filter(bands**2, (0, _WINDOW, _WINDOW), mode="constant")
+    power = ndimage.uniform_filter(textures**2, (0, _WINDOW, _WINDOW), mode="constant")
     even = power.sum(axis=(1, 2)) ** 2 / np.maximum((power**2).sum(axis=(1, 2)) * SIDE**2, 1e-6)
     return np.asarray(even, dtype=np.float32)
 

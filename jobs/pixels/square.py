@@ -20,6 +20,8 @@ _SOLID = 5
 """Empty corners are solid over squares of this many pixels."""
 _BLACK = 8
 """What is left of black after encoding."""
+_CORNER_MOST = 0.25
+"""Share of a picture that a white corner has at most; what is more is ground, so bright that it became white."""
 _KNOWN_LEAST = 0.99
 """A pixel of the square is known where this share of what it covers is."""
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
@@ -74,8 +76,8 @@ def _box(x: NDArray[np.float64]) -> NDArray[np.float64]:
 def padding(pixels: NDArray[Any]) -> NDArray[np.bool_]:
     """Where (height, width) a picture was padded: whole rows or columns of one colour, or black or white corners.
 
-    The clean background of a smear may be as flat as padding, but seldom across whole rows, and is neither colour;
-    where it is, nothing is lost, as nothing is seen there.
+    The clean background of a smear may be as flat as padding, but seldom across whole rows; where it is, nothing is
+    lost, as nothing is seen there.
     """
     height, width = pixels.shape[:2]
     unknown = np.zeros((height, width), dtype=bool)
@@ -86,8 +88,10 @@ def padding(pixels: NDArray[Any]) -> NDArray[np.bool_]:
         if rows := _flat_rows(view, _FLAT * scale):
             seen[: rows + 1] = True
         corner = view[0, 0].tolist()
-        if max(corner) <= _BLACK * scale or min(corner) >= (255 - _FLAT) * scale:
-            seen |= _corner(view, _BLACK * scale)
+        black, white = max(corner) <= _BLACK * scale, min(corner) >= (255 - _FLAT) * scale
+        if black or white:
+            area = _corner(view, _BLACK * scale)
+            seen |= area if black or area.mean() <= _CORNER_MOST else False
     return unknown
 
 

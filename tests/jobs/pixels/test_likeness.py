@@ -38,9 +38,10 @@ def test_a_speck_spreads_less_than_a_texture() -> None:
     speck = np.where(np.hypot(y - 32, x - 32) < 5, 40, 230).astype(np.uint8)
     padded = textures(1)[0]
     padded[:, 32:] = 0
-    found = spread(np.stack([speck, padded, textures(1)[0]]))
-    assert found[0] < 0.1 < found[1] < 0.6 < found[2]
-    assert spread(np.full((1, 64, 64), 200, np.uint8))[0] < 0.01
+    plain = np.full((64, 64), 200, np.uint8)
+    shown = np.stack([speck, padded, textures(1)[0], plain])
+    found = spread(register.band(*register.as_floats(shown), 1, 4))
+    assert found[3] < 0.01 < found[0] < 0.1 < found[1] < 0.6 < found[2]
 
 
 @given(which=st.integers(0, 7), seed=st.integers(0, 100))
@@ -123,6 +124,17 @@ def test_padding_is_unknown_whatever_its_colour(colour: int) -> None:
     assert not unknown[:, :96].any()
     assert not padding(noise).any()
     assert (square_of(padded)[:, 48:] == 0).all()
+
+
+def test_ground_that_became_white_is_no_padding() -> None:
+    noise = np.random.default_rng(0).normal(0, 2, (250, 250, 1))
+    cell = np.clip(lone_cell((40, 45), (60, 190), (215, 130)) + noise, 0, 255).astype(np.uint8)
+    brighter = np.clip(cell * 1.15 + 8, 0, 255).astype(np.uint8)
+    assert (brighter[0, 0] == 255).all()
+    assert not padding(brighter)[100:150, 95:155].any()
+    squares = np.stack([square_of(cell), square_of(brighter)])
+    judge = pairs.judge(squares, *2 * [np.full(2, 250)], np.zeros(2, dtype=bool))
+    assert judge.compare(np.array([[0, 1]])) != [None]
 
 
 def lone_cell(*neighbours: tuple[int, int]) -> np.ndarray:

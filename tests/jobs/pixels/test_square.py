@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -18,6 +18,7 @@ def by_pillow(grey: np.ndarray) -> np.ndarray:
     return (small - small.min()) * (254 / max(float(small.max() - small.min()), 1e-3)) + 1
 
 
+@settings(deadline=None)
 @given(width=st.integers(1, 700), height=st.integers(1, 700), seed=st.integers(0, 99))
 def test_a_square_is_what_pillow_makes_of_the_luma(width: int, height: int, seed: int) -> None:
     pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3)).astype(np.uint8)
