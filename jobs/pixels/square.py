@@ -24,6 +24,8 @@ _CORNER_MOST = 0.25
 """Share of a picture that a white corner has at most; what is more is ground, so bright that it became white."""
 _KNOWN_LEAST = 0.99
 """A pixel of the square is known where this share of what it covers is."""
+_ROWS = 1024
+"""Rows that are brought to floats at once: a large picture would take three times its memory."""
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 """Weights of red, green and blue (ITU-R BT.601)."""
 
@@ -47,7 +49,8 @@ def square_of(pixels: NDArray[Any], unknown: NDArray[np.bool_] | None = None) ->
 
 def luma(pixels: NDArray[Any]) -> Floats:
     """Luma (height, width) of RGB (height, width, 3) of 8 or 16 bits, in the same range."""
-    return np.asarray(pixels.reshape(-1, 3).astype(np.float32) @ _LUMA).reshape(pixels.shape[:2])
+    parts = (pixels[first : first + _ROWS] for first in range(0, len(pixels), _ROWS))
+    return np.concatenate([part.reshape(-1, 3).astype(np.float32) @ _LUMA for part in parts]).reshape(pixels.shape[:2])
 
 
 def _shrunk(image: Floats, kernel: Kernel) -> Floats:
@@ -91,7 +94,8 @@ def padding(pixels: NDArray[Any]) -> NDArray[np.bool_]:
         black, white = max(corner) <= _BLACK * scale, min(corner) >= (255 - _FLAT) * scale
         if black or white:
             area = _corner(view, _BLACK * scale)
-            seen |= area if black or area.mean() <= _CORNER_MOST else False
+            if black or area.mean() <= _CORNER_MOST:
+                seen |= area
     return unknown
 
 
