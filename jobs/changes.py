@@ -31,7 +31,7 @@ class Scope:
         if self.rows is None:
             return old.join(keys, list(table.key), "left_semi").withColumn("_owned", F.lit(False))
         if isinstance(self.rows, str):
-            marked = old.withColumn("_owned", F.lit(True))
+            marked = old.withColumn("_owned", F.lit(self.rows == EVERYTHING))
         else:
             owned = self.rows.select(table.scope).distinct().withColumn("_owned", F.lit(True))
             in_batch = keys.withColumn("_in_batch", F.lit(True))

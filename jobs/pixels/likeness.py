@@ -34,8 +34,8 @@ _SPREADS, _ASKED = (0.125, 0.2, 0.36, 0.5, 0.6), (0.95, 0.92, 0.83, 0.75, 0.0)
 """Scores that are asked for by how far the texture spreads: a lone smooth cell is like many another."""
 _DETAIL_SPREADS, _DETAIL_ASKED = (0.13, 0.2, 0.26, 0.4), (0.92, 0.75, 0.5, 0.0)
 """Agreement in detail that is asked for by the same: outlines of lone cells are alike, not what lies inside them."""
-_ASKED_OF_PADDED, _DETAIL_OF_PADDED = 0.85, 0.75
-"""Score and detail that are asked for where either picture is padded: of less area, agreement says less."""
+_ASKED_OF_PADDED = 0.85
+"""A score that is asked for where either picture is padded: of less area, agreement says less."""
 _SCALE_MOST, _SKEW_MOST = 1.25, 0.12
 _SHARED_LEAST = 0.15
 """Of the square that both pictures know; less is no evidence."""
@@ -129,45 +129,30 @@ class _Views:
         """Correlation of the band-passed pictures over what both know; -1 where that is too little."""
         return _agreement(*self._bands(maps, fine, coarse))
 
-    def shared(self, maps: Floats) -> Floats:
-        """Share of what the picture that knows less knows that the other knows too."""
-        both = self._bands(maps, *_BAND)[2].mean(axis=(1, 2))
-        least = np.minimum(self.known_a.mean(axis=(1, 2)), self.known_b.mean(axis=(1, 2)))
-        return np.asarray(both / np.maximum(least, 1e-6), dtype=np.float32)
-
     def whole(self) -> NDArray[np.bool_]:
         """Which pairs are of pictures without padding."""
         return np.asarray(self.known_a.all(axis=(1, 2)) & self.known_b.all(axis=(1, 2)))
 
-    def elsewhere(self, maps: Floats, fine: float, coarse: float) -> Floats:
-        """Share of the texture that lies where the pictures disagree: a neighbour that only one of them shows."""
-        *bands, both = self._bands(maps, fine, coarse)
-        first, second = (one * both for one in bands)
-        first, second = (
-            one / np.sqrt(np.maximum((one**2).sum(axis=(1, 2), keepdims=True), 1e-6)) for one in (first, second)
-        )
-        agreed, power = (
-            ndimage.uniform_filter(one, (0, _WINDOW, _WINDOW), mode="constant")
-            for one in (first * second, (first**2 + second**2) / 2)
-        )
-        apart = np.where(agreed < (1 - _DISAGREES) * power, power, 0).sum(axis=(1, 2))
-        return np.asarray(apart / np.maximum(power.sum(axis=(1, 2)), 1e-6), dtype=np.float32)
-
     def asked(self, maps: Floats) -> Floats:
         """Scores that are asked of pairs; infinite where none is enough."""
         *bands, both = self._bands(maps, *_BAND)
-        spreads, whole = np.minimum(*(spread(band * both) for band in bands)), self.whole()
-        detail = np.interp(spreads, _DETAIL_SPREADS, _DETAIL_ASKED)
+        first, second = (band * both for band in bands)
+        spreads, whole = np.minimum(spread(first), spread(second)), self.whole()
+        enough = self.detail(maps) >= np.interp(spreads, _DETAIL_SPREADS, _DETAIL_ASKED)
+        enough &= whole | (self._shared(both) >= _SHARED_OF_PADDED)
+        enough &= _elsewhere(first, second) <= _ELSEWHERE_MOST
         score = np.interp(spreads, _SPREADS, _ASKED)
-        enough = self.detail(maps) >= np.where(whole, detail, np.maximum(detail, _DETAIL_OF_PADDED))
-        enough &= whole | (self.shared(maps) >= _SHARED_OF_PADDED)
-        enough &= self.elsewhere(maps, *_BAND) <= _ELSEWHERE_MOST
         asked = np.where(whole, score, np.maximum(score, _ASKED_OF_PADDED))
         return np.where(enough, asked, np.inf).astype(np.float32)
 
     def detail(self, maps: Floats) -> Floats:
         """Agreement in detail: mean correlation in small windows, outlines and what lies inside them alike."""
         return register.local_ncc(*self._bands(maps, *_DETAIL_BAND), _DETAIL_WINDOW, _DETAIL_NOISE)
+
+    def _shared(self, both: NDArray[np.bool_]) -> Floats:
+        """Share of what the picture that knows less knows that the other knows too."""
+        least = np.minimum(self.known_a.mean(axis=(1, 2)), self.known_b.mean(axis=(1, 2)))
+        return np.asarray(both.mean(axis=(1, 2)) / np.maximum(least, 1e-6), dtype=np.float32)
 
     def _bands(self, maps: Floats, fine: float, coarse: float) -> tuple[Floats, Floats, NDArray[np.bool_]]:
         """Both pictures band-passed, b as it lies on a, and what both know."""
@@ -213,6 +198,19 @@ def _agreement(first: Floats, second: Floats, both: NDArray[np.bool_]) -> Floats
     return np.where(both.mean(axis=(1, 2)) >= _SHARED_LEAST, texture, -1).astype(np.float32)
 
 
+def _elsewhere(first: Floats, second: Floats) -> Floats:
+    """Share of the texture that lies where two pictures disagree: a neighbour that only one of them shows."""
+    first, second = (
+        one / np.sqrt(np.maximum((one**2).sum(axis=(1, 2), keepdims=True), 1e-6)) for one in (first, second)
+    )
+    agreed, power = (
+        ndimage.uniform_filter(one, (0, _WINDOW, _WINDOW), mode="constant")
+        for one in (first * second, (first**2 + second**2) / 2)
+    )
+    apart = np.where(agreed < (1 - _DISAGREES) * power, power, 0).sum(axis=(1, 2))
+    return np.asarray(apart / np.maximum(power.sum(axis=(1, 2)), 1e-6), dtype=np.float32)
+
+
 class Likeness:
     """Compares pictures of one collection, given by number."""
 
@@ -220,7 +218,7 @@ class Likeness:
         """Compare `squares`, (n, 64, 64).
 
         Args:
-            squares: of `jobs.pixels.picture`.
+            squares: of `jobs.pixels.square`.
             reach: how far the centre of a copy may lie off, by picture, in sides: along its width and its height.
             least: score from which a pair is confirmed, by picture; the higher of two counts. `CONFIRMED` if None.
         """

@@ -43,12 +43,13 @@ def square_of(pixels: NDArray[Any], unknown: NDArray[np.bool_] | None = None) ->
     small = _shrunk(grey, _hamming)
     seen = small if known is None or not known.any() else small[known]
     least, most = float(seen.min()), float(seen.max())
-    scaled = np.clip(np.rint((small - least) * (254 / max(most - least, 1e-3)) + 1), 1, 255).astype(np.uint8)
+    width = max(most - least, 1e-3, 1e-3 * most)  # what a flat picture has is rounding
+    scaled = np.clip(np.rint((small - least) * (254 / width) + 1), 1, 255).astype(np.uint8)
     return scaled if known is None else np.where(known, scaled, 0).astype(np.uint8)
 
 
 def luma(pixels: NDArray[Any]) -> Floats:
-    """Luma (height, width) of RGB (height, width, 3) of 8 or 16 bits, in the same range."""
+    """Luma (height, width) of RGB (height, width, 3), in the range of its samples."""
     parts = (pixels[first : first + _ROWS] for first in range(0, len(pixels), _ROWS))
     return np.concatenate([part.reshape(-1, 3).astype(np.float32) @ _LUMA for part in parts]).reshape(pixels.shape[:2])
 

@@ -82,6 +82,8 @@ def test_a_scope_deletes_what_is_no_longer_there(lake):
     written = lake.write(work, "curated.consensus", rows((1, 8)), scope=rows((0, 8)))
     assert (written.updated, written.deleted) == (0, 1)
     assert {row.cell_id for row in lake.read("curated.consensus").collect()} == {KEY[1], KEY[3]}
+    moved = lake.write(work, "curated.consensus", rows((3, 8)), scope=rows((0, 7)))
+    assert (moved.inserted, moved.updated, moved.deleted) == (0, 1, 0)
 
 
 def test_a_failing_batch_leaves_the_table_as_it_was_and_quotes_no_value(lake):

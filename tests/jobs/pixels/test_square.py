@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from jobs.pixels.register import SIDE
-from jobs.pixels.square import luma, square_of
+from jobs.pixels.square import luma, padding, square_of
 
 
 def by_pillow(grey: np.ndarray) -> np.ndarray:
@@ -26,10 +26,25 @@ def test_a_square_is_what_pillow_makes_of_the_luma(width: int, height: int, seed
     assert np.abs(square - by_pillow(luma(pixels))).max() <= 0.51
 
 
-@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
-def test_luma_is_that_of_pillow_in_the_range_of_the_samples(kind: type) -> None:
-    pixels = np.random.default_rng(0).integers(0, 256, (40, 60, 3)).astype(kind)
-    assert np.abs(luma(pixels) - np.asarray(Image.fromarray(pixels.astype(np.uint8)).convert("L"))).max() < 0.51
+def test_luma_is_that_of_pillow_in_the_range_of_the_samples() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (2000, 6, 3)).astype(np.uint8)
+    assert np.abs(luma(pixels) - np.asarray(Image.fromarray(pixels).convert("L"))).max() < 0.51
+    assert np.allclose(luma(pixels.astype(np.uint16) * 257), luma(pixels) * 257)
+    assert np.abs(square_of(pixels.astype(np.uint16) * 257) - square_of(pixels).astype(int)).max() <= 1
+
+
+@pytest.mark.parametrize("value", [0, 60, 200, 240, 60_000])
+@pytest.mark.parametrize("shape", [(8, 8), (9, 200), (250, 250)])
+def test_a_flat_picture_has_no_texture(value: int, shape: tuple[int, int]) -> None:
+    pixels = np.full((*shape, 3), value, dtype=np.uint16 if value > 255 else np.uint8)
+    assert (square_of(pixels, np.zeros(shape, dtype=bool)) == 1).all()
+
+
+def test_white_corners_of_a_turned_picture_are_unknown() -> None:
+    noise = Image.fromarray(np.random.default_rng(0).integers(60, 200, (250, 250, 3)).astype(np.uint8))
+    unknown = padding(np.asarray(noise.rotate(8, Image.Resampling.BICUBIC, fillcolor="white")))
+    assert unknown[[3, 3, -4, -4], [3, -4, 3, -4]].all()
+    assert not unknown[50:200, 50:200].any()
 
 
 def test_padding_has_no_say_in_what_is_seen_beside_it() -> None:
