@@ -30,7 +30,7 @@ _SELF_LEAST = 0.3
 """However little a picture fits itself, this much agreement proves nothing."""
 _ELSEWHERE_MOST, _WINDOW, _DISAGREES = 0.065, 11, 0.5
 """So much of the texture may lie where the two disagree, in windows of so many pixels that correlate by less."""
-_SPREADS, _ASKED = (0.125, 0.2, 0.36, 0.5, 0.6), (0.95, 0.92, 0.83, 0.75, 0.0)
+_SPREADS, _ASKED = (0.125, 0.2, 0.36, 0.5, 0.6, 0.7), (0.95, 0.92, 0.83, 0.78, 0.74, 0.0)
 """Scores that are asked for by how far the texture spreads: a lone smooth cell is like many another."""
 _DETAIL_SPREADS, _DETAIL_ASKED = (0.13, 0.2, 0.26, 0.4), (0.92, 0.75, 0.5, 0.0)
 """Agreement in detail that is asked for by the same: outlines of lone cells are alike, not what lies inside them."""

@@ -159,10 +159,11 @@ def test_a_neighbour_that_only_one_shows_tells_two_apart():
     assert other_neighbours is None
 
 
-def test_distinct_lone_cells_of_like_outline_are_told_apart():
+def test_distinct_cells_that_look_alike_are_told_apart():
     """Squares of drawn cells, a pair a row: those that looked most alike among 15 billion pairs of two hospitals.
 
-    Of the last one, what both show is a cell alone; its neighbour falls on the padding of the other.
+    Of the last but one, what both show is a cell alone: its neighbour falls on the padding of the other. The last has
+    neighbours of the same kinds at the same places.
     """
     rows = np.asarray(Image.open(Path(__file__).with_name("look_alikes.png")))
     shown = rows.reshape(-1, SIDE, 2, SIDE).swapaxes(1, 2).reshape(-1, SIDE, SIDE)
