@@ -31,7 +31,7 @@ _SELF_LEAST = 0.3
 _ELSEWHERE_MOST, _WINDOW, _DISAGREES = 0.065, 11, 0.5
 """So much of the texture may lie where the two disagree, in windows of so many pixels that correlate by less."""
 _SPREADS, _ASKED = (0.125, 0.2, 0.36, 0.5, 0.6, 0.7), (0.95, 0.92, 0.83, 0.78, 0.74, 0.0)
-"""Scores that are asked for by how far the texture spreads: a lone smooth cell is like many another."""
+"""Scores that are asked for by how far the texture of what both show spreads: a lone cell is like many another."""
 _DETAIL_SPREADS, _DETAIL_ASKED = (0.13, 0.2, 0.26, 0.4), (0.92, 0.75, 0.5, 0.0)
 """Agreement in detail that is asked for by the same: outlines of lone cells are alike, not what lies inside them."""
 _ASKED_OF_PADDED = 0.85

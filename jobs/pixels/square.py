@@ -25,7 +25,7 @@ _CORNER_MOST = 0.25
 _KNOWN_LEAST = 0.99
 """A pixel of the square is known where this share of what it covers is."""
 _ROWS = 1024
-"""Rows that are brought to floats at once: a large picture would take three times its memory."""
+"""Rows that are brought to floats at once: a large picture would take four times its memory."""
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 """Weights of red, green and blue (ITU-R BT.601)."""
 
@@ -43,8 +43,8 @@ def square_of(pixels: NDArray[Any], unknown: NDArray[np.bool_] | None = None) ->
     small = _shrunk(grey, _hamming)
     seen = small if known is None or not known.any() else small[known]
     least, most = float(seen.min()), float(seen.max())
-    width = max(most - least, 1e-3, 1e-3 * most)  # what a flat picture has is rounding
-    scaled = np.clip(np.rint((small - least) * (254 / width) + 1), 1, 255).astype(np.uint8)
+    contrast = max(most - least, 1e-3, 1e-3 * most)  # what a flat picture has is rounding
+    scaled = np.clip(np.rint((small - least) * (254 / contrast) + 1), 1, 255).astype(np.uint8)
     return scaled if known is None else np.where(known, scaled, 0).astype(np.uint8)
 
 
@@ -62,7 +62,7 @@ def _shrunk(image: Floats, kernel: Kernel) -> Floats:
 
 @lru_cache(maxsize=64)
 def _weights(side: int, kernel: Kernel) -> sparse.csr_array:
-    """Weights (64, side) of pixels along one side: what Pillow's resampling gives, which takes three times as long."""
+    """Weights (64, side) of pixels along one side: those of Pillow's resampling."""
     scale = side / SIDE
     centres = (np.arange(SIDE) + 0.5) * scale
     weights = kernel((np.arange(side) + 0.5 - centres[:, None]) / max(scale, 1.0))
@@ -78,7 +78,8 @@ def _box(x: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def padding(pixels: NDArray[Any]) -> NDArray[np.bool_]:
-    """Where (height, width) a picture was padded: whole rows or columns of one colour, or black or white corners.
+    """Where (height, width) a picture was padded: whole rows or columns of one colour, or corners, black ones
+    or small white ones.
 
     The clean background of a smear may be as flat as padding, but seldom across whole rows; where it is, nothing is
     lost, as nothing is seen there.

@@ -15,7 +15,8 @@ from jobs.pixels.square import luma, padding, square_of
 def by_pillow(grey: np.ndarray) -> np.ndarray:
     """Floats in 64x64 as Pillow brings them there, stretched to 1 to 255."""
     small = np.asarray(Image.fromarray(grey).resize((SIDE, SIDE), Image.Resampling.HAMMING))
-    return (small - small.min()) * (254 / max(float(small.max() - small.min()), 1e-3)) + 1
+    contrast = max(float(small.max() - small.min()), 1e-3, 1e-3 * float(small.max()))
+    return (small - small.min()) * (254 / contrast) + 1
 
 
 @settings(deadline=None)
