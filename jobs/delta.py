@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import json
 import os
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from jobs.changes import ACTION
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 CONTRACT_PROPERTY = "hemalake.contract.version"
+_TEXT_MOST = 32
+"""Characters of a text that statistics hold, as Spark has them."""
 
 
 def create(uri: str, endpoint: str, table: Table) -> None:
@@ -41,14 +45,10 @@ def create(uri: str, endpoint: str, table: Table) -> None:
     DeltaTable.create(place, columns, configuration=properties, storage_options=options, raise_if_key_not_exists=False)
 
 
-def append(rows: DataFrame, uri: str, note: dict[str, Any]) -> None:
-    """Add rows in one commit whose metadata is the note."""
-    writer = rows.write.format("delta").mode("append").option("userMetadata", json.dumps(note))
-    writer.save(hadoop_path(uri))
-
-
-def take(log: Any, store: Store, uri: str, files: Sequence[str], table: Table, note: dict[str, Any]) -> None:
+def take(log: Any, store: Store, uri: str, files: Iterable[str], table: Table, note: dict[str, Any]) -> int:
     """Add the rows of Parquet files, which become the table's own, in one commit whose metadata is the note.
+
+    Through delta-rs, which takes some milliseconds where Spark writes again what lies there, for a second and more.
 
     Args:
         log: the table's log, as `log` gives it.
@@ -57,17 +57,24 @@ def take(log: Any, store: Store, uri: str, files: Sequence[str], table: Table, n
         files: their URIs, each with a name that no other file has. They may be removed afterwards.
         table: the contract, which the rows were checked against: this path leaves Delta's own checks out.
         note: metadata of the commit.
+
+    Returns:
+        How many rows were added. Without rows and note there is no commit.
     """
     from deltalake import CommitProperties, PostCommitHookProperties
     from deltalake.transaction import AddAction
 
-    now = int(time.time() * 1000)
+    now, count = int(time.time() * 1000), 0
     actions = []
     for file in files:
         name = file.rsplit("/", 1)[-1]
         size, told = _facts(store, file, table)
-        store.link(file, f"{uri}/{name}")
-        actions.append(AddAction(name, size, {}, now, True, json.dumps(told)))
+        if told["numRecords"]:
+            store.link(file, f"{uri}/{name}")
+            actions.append(AddAction(name, size, {}, now, True, json.dumps(told, ensure_ascii=False)))
+            count += told["numRecords"]
+    if not actions and not note:
+        return count
     log.create_write_transaction(
         actions,
         "append",
@@ -75,6 +82,7 @@ def take(log: Any, store: Store, uri: str, files: Sequence[str], table: Table, n
         commit_properties=CommitProperties(custom_metadata={"userMetadata": json.dumps(note)}) if note else None,
         post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
     )
+    return count
 
 
 def _facts(store: Store, file: str, table: Table) -> tuple[int, dict[str, Any]]:
@@ -88,14 +96,31 @@ def _facts(store: Store, file: str, table: Table) -> tuple[int, dict[str, Any]]:
 
     with store.open(file) as stream:
         size = stream.seek(0, io.SEEK_END)
-        rows = pq.read_table(stream, columns=[column.name for column in _measured(table)])
+        names = [column.name for column in _measured(table)]
+        rows = pq.read_table(stream, columns=names, coerce_int96_timestamp_unit="us")
     told: dict[str, Any] = {"numRecords": rows.num_rows, "minValues": {}, "maxValues": {}, "nullCount": {}}
     for name, values in zip(rows.column_names, rows.columns, strict=True):
         ends = pc.min_max(values).as_py()
         told["nullCount"][name] = values.null_count
         if ends["min"] is not None:
-            told["minValues"][name], told["maxValues"][name] = ends["min"], ends["max"]
+            told["minValues"][name], told["maxValues"][name] = _bounds(ends["min"], ends["max"])
     return size, told
+
+
+def _bounds(least: Any, most: Any) -> tuple[Any, Any]:
+    """The ends of a range as Delta's statistics have them.
+
+    Long texts are cut, the upper one so that it stays above; times lose what is below a millisecond, which readers
+    know of (Delta protocol, "Per-file Statistics").
+    """
+    if isinstance(least, str):
+        return least[:_TEXT_MOST], most if len(most) <= _TEXT_MOST else most[:_TEXT_MOST] + chr(sys.maxunicode)
+    if isinstance(least, datetime):
+        least, most = (one.replace(tzinfo=None).isoformat(timespec="milliseconds") for one in (least, most))
+        return f"{least}Z", f"{most}Z"
+    if isinstance(least, date):
+        return least.isoformat(), most.isoformat()
+    return least, most
 
 
 def merge(

@@ -1,7 +1,8 @@
 """Read and write the lake's tables, each held to its contract. What Delta is asked for stands in `delta.py`.
 
 Writing has three steps: the batch is staged as Parquet beside the table, its suite of expectations runs on what was
-staged, and one Delta commit takes over what differs from the table. A commit that would change nothing is not made.
+staged, and one Delta commit takes over what differs from the table: the staged files as they are where all of their
+rows are new. A commit that would change nothing is not made.
 A stage's last table is its ledger: the commit's metadata says which versions of the upstream tables it consumed, so
 that progress is stored with the rows that it led to, or not at all.
 """
@@ -10,8 +11,9 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Lock
@@ -215,7 +217,6 @@ class Lake:
         *,
         scope: DataFrame | str | None = None,
         keep: DataFrame | None = None,
-        staged: bool = False,
         files: Sequence[str] = (),
     ) -> Written:
         """Stage a batch, run its suite, and commit what differs from the table.
@@ -226,9 +227,7 @@ class Lake:
             scope: values of the table's scope column. Rows of that scope that are not in `frame` are deleted;
                 `EVERYTHING` replaces all rows, and without a scope no row is deleted.
             keep: keys, or part of them, of rows in the scope that stay although they are not in `frame`.
-            staged: whether `frame` is read from Parquet already, so that there is no need to stage it again.
-            files: URIs of the Parquet files that hold exactly the rows of `frame`. Where all of them are new, the
-                files become the table's as they are, so that their bytes are not written a second time.
+            files: URIs of the Parquet files that hold exactly the rows of `frame`, if there are such already.
 
         Raises:
             ContractMismatch: a column is missing, or of another type.
@@ -236,29 +235,21 @@ class Lake:
         """
         table = contract(name)
         batch = self._conform(table, frame, work.stage)
-        staging = "" if staged else self.staging(table.zone)
-        try:
-            if staging:
-                batch.write.parquet(hadoop_path(staging))
-                batch = self.spark.read.schema(delta.schema(table)).parquet(hadoop_path(staging))
+        with nullcontext(files) if files else self._staged(table, batch) as files:
+            batch = self.spark.read.schema(delta.schema(table)).parquet(*map(hadoop_path, files))
             empty = batch.isEmpty()
             if not empty:
                 work.warnings += _passed(table, batch)
             if empty and scope is None and name != work.stage.ledger and self.version(name) is not None:
                 written = Written(name)  # nothing to insert, and nothing may be deleted
             else:
-                written = self._commit(table, batch, Scope(scope, keep), work, files)
-        finally:
-            if staging:
-                self.store.delete_folder(staging)
+                written = self._commit(table, batch, files, Scope(scope, keep), work)
         work.written.append(written)
         return written
 
     def write_all(self, work: Work, frames: dict[str, DataFrame], *, scope: DataFrame | str | None = None) -> None:
-        """Write several tables side by side from frames that are staged already; raises as `write` does."""
-        self.side_by_side(
-            *(partial(self.write, work, name, frame, scope=scope, staged=True) for name, frame in frames.items())
-        )
+        """Write several tables side by side; raises as `write` does."""
+        self.side_by_side(*(partial(self.write, work, name, frame, scope=scope) for name, frame in frames.items()))
 
     def side_by_side(self, *writes: Callable[[], Any]) -> None:
         """Make writes of several tables, none of them the ledger of its stage; raises as the first that fails.
@@ -291,34 +282,39 @@ class Lake:
                 )
         return frame.select(*table.names)
 
-    def _commit(self, table: Table, batch: DataFrame, scope: Scope, work: Work, files: Sequence[str] = ()) -> Written:
+    def _commit(self, table: Table, batch: DataFrame, files: Sequence[str], scope: Scope, work: Work) -> Written:
         from pyspark.sql import functions as F
 
         note = self._note(table, work)
         if self.version(table.full_name) is None:
             delta.create(self.uri(table), self.settings.places.s3_endpoint, table)
-            count = batch.count()
-            if count or note:
-                self._append(table, batch, files, note)
-            return Written(table.full_name, count)
+            return Written(table.full_name, self._take(table, files, note))
         self._check_version(table)
         changes = changes_of(table, batch, self.read(table.full_name), scope)
         counts = {row[ACTION]: row["count"] for row in changes.groupBy(ACTION).count().collect()}
         written = Written(table.full_name, *(counts.get(action, 0) for action in ("insert", "update", "delete")))
         if written.updated or written.deleted:
             delta.merge(self.spark, self.uri(table), table, batch, changes.where(F.col(ACTION) != "keep"), note)
+        elif written.inserted and counts.get("keep"):
+            new = changes.where(F.col(ACTION) == "insert").select(*table.key)
+            with self._staged(table, batch.join(new, list(table.key), "left_semi").select(*table.names)) as some:
+                self._take(table, some, note)
         elif written.inserted or (note and note != self.progress(work.stage)):
-            if counts.get("keep"):
-                new = changes.where(F.col(ACTION) == "insert").select(*table.key)
-                batch, files = batch.join(new, list(table.key), "left_semi").select(*table.names), ()
-            self._append(table, batch, files, note)
+            self._take(table, files if written.inserted else (), note)
         return written
 
-    def _append(self, table: Table, batch: DataFrame, files: Sequence[str], note: dict[str, Any]) -> None:
-        if files:
-            delta.take(self.log(table), self.store, self.uri(table), files, table, note)
-        else:
-            delta.append(batch, self.uri(table), note)
+    def _take(self, table: Table, files: Sequence[str], note: dict[str, Any]) -> int:
+        return delta.take(self.log(table), self.store, self.uri(table), files, table, note)
+
+    @contextmanager
+    def _staged(self, table: Table, batch: DataFrame) -> Iterator[Sequence[str]]:
+        """The Parquet files of a batch, written beside the table and removed at the end."""
+        place = self.staging(table.zone)
+        try:
+            batch.write.parquet(hadoop_path(place))
+            yield [entry.uri for entry in self.store.list(place) if entry.uri.endswith(".parquet")]
+        finally:
+            self.store.delete_folder(place)
 
     def log(self, table: Table, version: int | None = None) -> Any:
         """The table's log, now or at a version, as delta-rs reads it."""

@@ -74,15 +74,15 @@ def _write(lake: Lake, work: Work, done: Cut) -> list[Account]:
 
     def write_made(table: str, stays: DataFrame) -> None:
         rows, files = done.parts.read(lake, table, done.names), done.parts.files(table, done.names)
-        lake.write(work, table, rows, scope=scope, keep=stays, staged=True, files=files)
+        lake.write(work, table, rows, scope=scope, keep=stays, files=files)
 
     lake.side_by_side(
-        lambda: lake.write(work, "curated.cells", cells.join(lost, "cell_id", "left_anti"), scope=scope, staged=True),
+        lambda: lake.write(work, "curated.cells", cells.join(lost, "cell_id", "left_anti"), scope=scope),
         lambda: write_made(FINGERPRINTS, keep),
         lambda: write_made(CROPS, keep.union(tiles)),
         lambda: hold(lake, work, considered("annotation", marks).union(considered("crop", shown)), held),
     )
-    lake.write(work, "curated.votes", votes.join(lost, "cell_id", "left_anti"), scope=scope, staged=True)
+    lake.write(work, "curated.votes", votes.join(lost, "cell_id", "left_anti"), scope=scope)
     count = tally(
         came=lake.read("curated.annotations").join(done.changed, "scan_id", "left_semi"),
         passed=votes.join(lost, "cell_id", "left_anti"),

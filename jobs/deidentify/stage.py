@@ -47,7 +47,7 @@ def run(lake: Lake, work: Work) -> list[Account]:
         lake.write_all(work, {f"curated.{name}": exploded(scans, name) for name in ("regions", "scans")}, scope=scope)
         drawn = stack.enter_context(parked(lake, shapes.cleaned(lake, work, scans, images, withdrawn)))
         scope = EVERYTHING if work.rebuild else drawn.select("source_key")
-        lake.write(work, "curated.annotations", present(drawn, "annotation"), scope=scope, staged=True)
+        lake.write(work, "curated.annotations", present(drawn, "annotation"), scope=scope)
         accounts = _close(lake, work, patients, scans, drawn)
     if work.rebuild:
         known = {row.scan_id for row in lake.read("curated.scans").select("scan_id").collect()}
@@ -104,7 +104,7 @@ def _close(lake: Lake, work: Work, patients: DataFrame, scans: DataFrame, drawn:
     considered = _considered(lake, patients, scans, drawn).unionByName(lost.select("unit_kind", "unit_id"))
     hold(lake, work, considered, held)
     log = exploded(scans, "deid_log").unionByName(exploded(patients, "deid_log"))
-    lake.write(work, "curated.deid_log", log, scope=EVERYTHING if work.rebuild else log.select("file_key"), staged=True)
+    lake.write(work, "curated.deid_log", log, scope=EVERYTHING if work.rebuild else log.select("file_key"))
     counts = {row.unit_kind: row["count"] for row in held.groupBy("unit_kind").count().collect()}
     came = {
         "file": scans.agg(F.sum("came")).first()[0] or 0,

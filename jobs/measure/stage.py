@@ -43,7 +43,7 @@ def run(lake: Lake, work: Work) -> list[Account]:
             scope = EVERYTHING if work.rebuild else scans
             measured = lake.read("curated.crops").where(MEASURED).select("unit_id")
             keep = measured.join(wanted, "unit_id", "left_anti")
-            lake.write(work, "curated.features", features, scope=scope, keep=keep, staged=True)
+            lake.write(work, "curated.features", features, scope=scope, keep=keep)
         came = wanted.count()
         return [Account("crop", came, came, 0)]
 

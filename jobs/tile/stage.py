@@ -36,7 +36,7 @@ def run(lake: Lake, work: Work) -> list[Account]:
         own = [column.name for column in contract("curated.crops").own_columns]
         crops = found.where("reason IS NULL").select(*own)
         others = lake.read("curated.crops").where("unit_kind <> 'tile'").select(*CROP_KEY)
-        lake.write(work, "curated.crops", crops, scope=scope, keep=others, staged=True)
+        lake.write(work, "curated.crops", crops, scope=scope, keep=others)
         held = held_back(lake, plan, found)
         considered = exploded(plan, "tiles").selectExpr("tile_id AS unit_id")
         considered = considered.union(plan.select("scan_id")).selectExpr("'crop' AS unit_kind", "unit_id")

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
+from math import inf
 
+import pyarrow.compute as pc
 import pytest
+from pyspark.sql import functions as F
 
 from jobs.errors import ContractMismatch, GateFailed, LakeTooNew, StaleOutput, UnknownTable
 from jobs.lake import Lake, contract
 from jobs.store import hadoop_path
 from schemas import tables
 from schemas.contract import Column
-from schemas.stages import JOIN
+from schemas.stages import INGEST, JOIN
 
 KEY = {n: f"{n:032x}" for n in range(10)}
 
@@ -96,6 +100,34 @@ def test_a_failing_batch_leaves_the_table_as_it_was_and_quotes_no_value(lake):
     assert "Virtanen" not in str(error.value)
     assert lake.version("curated.splits") == version
     assert not list(lake.store.list(lake.settings.zone_root("curated") + "/_staging"))
+
+
+def test_readers_that_skip_files_by_their_statistics_miss_no_row(lake):
+    """Ends of a range are found by each reader: times to the microsecond, long texts, numbers without end."""
+    long = "a" * 32
+    drawn = [datetime(1969, 12, 31, 23, 59, 59, 999_999, UTC), datetime(2024, 5, 6, 7, 8, 9, 123_456, UTC), None]
+    labels = [long + "b", long + "\U0010ffff", long]
+    confidences = [0.0, 1.0, None]
+    rows = [
+        (f"{n}.csv", 0, "helsinki", "d", "s", "point", [1.0, inf], "px", label, "e", "human", 1, confidence, at)
+        for n, (label, at, confidence) in enumerate(zip(labels, drawn, confidences, strict=True))
+    ]
+    own = ", ".join(f"{column.name} {column.type}" for column in contract("restricted.shapes").own_columns)
+    lake.write(lake.work(INGEST), "restricted.shapes", lake.spark.createDataFrame(rows, own))
+    by_spark = lake.spark.read.format("delta").load(hadoop_path(lake.uri(contract("restricted.shapes"))))
+    by_delta_rs = lake.glance("restricted.shapes")
+    for name, values in (("label_raw", labels), ("annotated_at", drawn[:2]), ("confidence", confidences[:2])):
+        for value in values:
+            for spark_filter, arrow_filter in (
+                (F.col(name) == F.lit(value), pc.field(name) == value),
+                (F.col(name) >= F.lit(value), pc.field(name) >= value),
+                (F.col(name) <= F.lit(value), pc.field(name) <= value),
+            ):
+                expected = {row[0] for row in by_spark.where(spark_filter).select("path").collect()}
+                assert f"{values.index(value)}.csv" in expected
+                assert set(by_delta_rs.to_table(filter=arrow_filter)["path"].to_pylist()) == expected, arrow_filter
+        nulls = {row[0] for row in by_spark.where(F.col(name).isNull()).select("path").collect()}
+        assert nulls == set(by_delta_rs.to_table(filter=pc.field(name).is_null())["path"].to_pylist())
 
 
 def test_a_frame_that_breaks_the_contract_is_refused_by_column(lake):
