@@ -112,7 +112,7 @@ DEDUPLICATE = Stage(
     writes=("curated.duplicates",),
     unit="crop",
     settings=("crop",),
-    version="7",
+    version="8",
 )
 JOIN = Stage(
     name="join",

@@ -24,8 +24,9 @@ CONFIRMED, CONFIRMED_SMALL, SMALL = 0.65, 0.82, 200
 
 See docs/decisions/one-cell-or-two.md.
 """
-_TRIED, _TEXTURE_LEAST = 2, 0.6
-"""So many turns are tried; and agreement in texture that may be enough in the end."""
+_TRIED, _ROUND, _ABOUT_AS_GOOD, _TEXTURE_LEAST = 2, 0.88, 0.05, 0.6
+"""So many turns are tried, and of round cells, which fit in any, all that fit so well and about as well as the best;
+and agreement in texture that may be enough in the end."""
 _SELF_LEAST = 0.3
 """However little a picture fits itself, this much agreement proves nothing."""
 _ELSEWHERE_MOST, _WINDOW, _DISAGREES = 0.065, 11, 0.5
@@ -34,9 +35,12 @@ _SPREADS, _ASKED = (0.125, 0.2, 0.36, 0.5, 0.6, 0.7), (0.95, 0.92, 0.83, 0.78, 0
 """Scores that are asked for by how far the texture of what both show spreads: a lone cell is like many another."""
 _DETAIL_SPREADS, _DETAIL_ASKED = (0.13, 0.2, 0.26, 0.4), (0.92, 0.75, 0.5, 0.0)
 """Agreement in detail that is asked for by the same: outlines of lone cells are alike, not what lies inside them."""
+_BENT_LEAST, _BENT_SPREADS, _BENT_ASKED = 0.06, (0.5, 0.7), (0.8, 0.0)
+"""A retake may lose detail but lies straight, a changed copy keeps it: where the map turns, scales or skews by more
+than this, so much detail is asked for by spread."""
 _ASKED_OF_PADDED = 0.85
 """A score that is asked for where either picture is padded: of less area, agreement says less."""
-_SCALE_MOST, _SKEW_MOST = 1.25, 0.12
+_SCALE_MOST = 1.25
 _SHARED_LEAST = 0.15
 """Of the square that both pictures know; less is no evidence."""
 _SHARED_OF_PADDED = 0.75
@@ -87,11 +91,16 @@ class _Gates:
     """Agreement in texture before any step."""
     stepped: tuple[float, ...]
     """The same after every four steps."""
+    tried: int
+    """How many turns are tried at most."""
+    uneven: float
+    """By what share the map may stretch one direction more than the one at right angles."""
 
 
-_OF_TWO = _Gates(0.72, 0.1, 0.35, (0.6,))
-"""Copies and retakes have 0.83, 0.5 and 0.79 at least; most look-alikes fall here, which is where the time goes."""
-_OF_ITSELF = _Gates(0.3, 0.2, -1.0, (0.3, 0.5))
+_OF_TWO = _Gates(0.72, 0.1, 0.35, (0.6,), DIHEDRALS, 0.06)
+"""Copies and retakes have 0.83, 0.5 and 0.79 at least, and stretch by 0.04 at most (BCCD); most look-alikes fall here,
+which is where the time goes."""
+_OF_ITSELF = _Gates(0.3, 0.2, -1.0, (0.3, 0.5), _TRIED, 0.12)
 """Wider, since an agreement that is missed here would make every pair look surer."""
 
 
@@ -138,7 +147,10 @@ class _Views:
         *bands, both = self._bands(maps, *_BAND)
         first, second = (band * both for band in bands)
         spreads, whole = np.minimum(spread(first), spread(second)), self.whole()
-        enough = self.detail(maps) >= np.interp(spreads, _DETAIL_SPREADS, _DETAIL_ASKED)
+        bent = np.linalg.norm(maps[:, :, :2] - np.eye(2), axis=(1, 2))
+        detail = np.interp(spreads, _DETAIL_SPREADS, _DETAIL_ASKED)
+        of_bent = np.where(bent > _BENT_LEAST, np.interp(spreads, _BENT_SPREADS, _BENT_ASKED), 0)
+        enough = self.detail(maps) >= np.maximum(detail, of_bent)
         enough &= whole | (self._shared(both) >= _SHARED_OF_PADDED)
         enough &= _elsewhere(first, second) <= _ELSEWHERE_MOST
         score = np.interp(spreads, _SPREADS, _ASKED)
@@ -269,9 +281,12 @@ class Likeness:
         halves, places = _Halves.of(luma, known), places.reshape(-1, 2)
         scores, maps = _coarse(halves, places, turns)
         order = np.argsort(-scores, axis=0, kind="stable")
-        for rank in range(min(_TRIED, len(turns))):
+        for rank in range(min(gates.tried, len(turns))):
             score = np.take_along_axis(scores, order[rank : rank + 1], axis=0)[0]
-            tried = np.nonzero((score >= gates.coarse) & (score >= scores.max(axis=0) - gates.behind))[0]
+            least = np.maximum(gates.coarse, scores.max(axis=0) - gates.behind)
+            if rank >= _TRIED:
+                least = np.maximum(_ROUND, scores.max(axis=0) - _ABOUT_AS_GOOD)
+            tried = np.nonzero(score >= least)[0]
             for first in range(0, len(tried), _CHUNK):
                 some = tried[first : first + _CHUNK]
                 which = np.asarray(turns)[order[rank, some]]
@@ -301,13 +316,13 @@ class Likeness:
             if not len(keep):
                 return
             maps = small.smoothed(1).refine(maps)
-            going = (small.texture(maps, *_HALF_BAND) >= least) & self._plausible(pairs[keep], maps, 1.5)
+            going = (small.texture(maps, *_HALF_BAND) >= least) & self._plausible(pairs[keep], maps, gates, 1.5)
             small, keep, maps = small.at(going), keep[going], maps[going]
         if not len(keep):
             return
         whole = self._views(pairs[keep], which[keep])
         maps = whole.smoothed(0.7).refine(maps)
-        texture = np.where(self._plausible(pairs[keep], maps, 1), whole.texture(maps, *_BAND), -1)
+        texture = np.where(self._plausible(pairs[keep], maps, gates, 1), whole.texture(maps, *_BAND), -1)
         better = texture > best.texture[at[keep]]
         place = at[keep][better]
         best.texture[place], best.which[place], best.maps[place] = texture[better], which[keep][better], maps[better]
@@ -317,11 +332,11 @@ class Likeness:
         turned = register.dihedrals(self._squares[pairs[:, 1]], which)
         return _Views(*register.as_floats(self._squares[pairs[:, 0]]), *register.as_floats(turned))
 
-    def _plausible(self, pairs: NDArray[np.int64], maps: Floats, slack: float) -> NDArray[np.bool_]:
-        """Whether maps neither scale, skew nor shift more than a copy of the same view may be."""
+    def _plausible(self, pairs: NDArray[np.int64], maps: Floats, gates: _Gates, slack: float) -> NDArray[np.bool_]:
+        """Whether maps neither scale, stretch nor shift more than a copy of the same view may be."""
         stretch = np.linalg.svd(maps[:, :, :2], compute_uv=False)
         most = 1 + (_SCALE_MOST - 1) * slack
-        even = stretch[:, 0] / np.maximum(stretch[:, 1], 1e-6) <= 1 + _SKEW_MOST * slack
+        even = stretch[:, 0] / np.maximum(stretch[:, 1], 1e-6) <= 1 + gates.uneven * slack
         sized = (stretch[:, 0] <= most) & (stretch[:, 1] >= 1 / most) & (np.linalg.det(maps[:, :, :2]) > 0)
         reach = np.stack([one[pairs].min(axis=1) for one in self._reach], axis=1)
         return np.asarray(even & sized & (np.abs(maps[:, :, 2]) <= 2 * reach * slack).all(axis=1))
