@@ -40,7 +40,8 @@ _BENT_LEAST, _BENT_SPREADS, _BENT_ASKED = 0.06, (0.5, 0.7), (0.8, 0.0)
 than this, so much detail is asked for by spread."""
 _ASKED_OF_PADDED = 0.85
 """A score that is asked for where either picture is padded: of less area, agreement says less."""
-_SCALE_MOST = 1.25
+_SCALE_MOST, _UNEVEN_MOST = 1.25, 0.18
+"""Bounds of what a map may scale, and stretch one direction more than the one at right angles before its last steps."""
 _SHARED_LEAST = 0.15
 """Of the square that both pictures know; less is no evidence."""
 _SHARED_OF_PADDED = 0.75
@@ -94,7 +95,7 @@ class _Gates:
     tried: int
     """How many turns are tried at most."""
     uneven: float
-    """By what share the map may stretch one direction more than the one at right angles."""
+    """By what share the map may stretch one direction more than the one at right angles in the end."""
 
 
 _OF_TWO = _Gates(0.72, 0.1, 0.35, (0.6,), DIHEDRALS, 0.06)
@@ -142,14 +143,13 @@ class _Views:
         """Which pairs are of pictures without padding."""
         return np.asarray(self.known_a.all(axis=(1, 2)) & self.known_b.all(axis=(1, 2)))
 
-    def asked(self, maps: Floats) -> Floats:
-        """Scores that are asked of pairs; infinite where none is enough."""
+    def asked(self, maps: Floats, bent: NDArray[np.bool_]) -> Floats:
+        """Scores that are asked of pairs, some of whose maps do more than a shift; infinite where none is enough."""
         *bands, both = self._bands(maps, *_BAND)
         first, second = (band * both for band in bands)
         spreads, whole = np.minimum(spread(first), spread(second)), self.whole()
-        bent = np.linalg.norm(maps[:, :, :2] - np.eye(2), axis=(1, 2))
         detail = np.interp(spreads, _DETAIL_SPREADS, _DETAIL_ASKED)
-        of_bent = np.where(bent > _BENT_LEAST, np.interp(spreads, _BENT_SPREADS, _BENT_ASKED), 0)
+        of_bent = np.where(bent, np.interp(spreads, _BENT_SPREADS, _BENT_ASKED), 0)
         enough = self.detail(maps) >= np.maximum(detail, of_bent)
         enough &= whole | (self._shared(both) >= _SHARED_OF_PADDED)
         enough &= _elsewhere(first, second) <= _ELSEWHERE_MOST
@@ -226,15 +226,23 @@ def _elsewhere(first: Floats, second: Floats) -> Floats:
 class Likeness:
     """Compares pictures of one collection, given by number."""
 
-    def __init__(self, squares: NDArray[np.uint8], reach: tuple[Floats, Floats], least: Floats | None = None) -> None:
+    def __init__(
+        self,
+        squares: NDArray[np.uint8],
+        reach: tuple[Floats, Floats],
+        least: Floats | None = None,
+        aspects: Floats | None = None,
+    ) -> None:
         """Compare `squares`, (n, 64, 64).
 
         Args:
             squares: of `jobs.pixels.square`.
             reach: how far the centre of a copy may lie off, by picture, in sides: along its width and its height.
             least: score from which a pair is confirmed, by picture; the higher of two counts. `CONFIRMED` if None.
+            aspects: height by width, by picture; 1 if None.
         """
         self._squares, self._reach = squares, reach
+        self._aspects = np.ones(len(squares), dtype=np.float32) if aspects is None else aspects
         self._least = np.full(len(squares), CONFIRMED, dtype=np.float32) if least is None else least
         self._own: dict[int, float] = {}
 
@@ -251,7 +259,8 @@ class Likeness:
         likely = np.nonzero(fits.texture >= _TEXTURE_LEAST)[0]
         if not len(likely):
             return found
-        asked = self._views(pairs[likely], fits.which[likely]).asked(fits.maps[likely])
+        bent = np.linalg.norm(self._linear(pairs[likely], fits.maps[likely]) - np.eye(2), axis=(1, 2))
+        asked = self._views(pairs[likely], fits.which[likely]).asked(fits.maps[likely], bent > _BENT_LEAST)
         likely, asked = likely[asked <= 1], asked[asked <= 1]
         self._know_own(np.unique(pairs[likely]))
         for n, least in zip(likely, asked, strict=True):
@@ -316,13 +325,13 @@ class Likeness:
             if not len(keep):
                 return
             maps = small.smoothed(1).refine(maps)
-            going = (small.texture(maps, *_HALF_BAND) >= least) & self._plausible(pairs[keep], maps, gates, 1.5)
+            going = (small.texture(maps, *_HALF_BAND) >= least) & self._plausible(pairs[keep], maps, _UNEVEN_MOST, 1.5)
             small, keep, maps = small.at(going), keep[going], maps[going]
         if not len(keep):
             return
         whole = self._views(pairs[keep], which[keep])
         maps = whole.smoothed(0.7).refine(maps)
-        texture = np.where(self._plausible(pairs[keep], maps, gates, 1), whole.texture(maps, *_BAND), -1)
+        texture = np.where(self._plausible(pairs[keep], maps, gates.uneven), whole.texture(maps, *_BAND), -1)
         better = texture > best.texture[at[keep]]
         place = at[keep][better]
         best.texture[place], best.which[place], best.maps[place] = texture[better], which[keep][better], maps[better]
@@ -332,14 +341,22 @@ class Likeness:
         turned = register.dihedrals(self._squares[pairs[:, 1]], which)
         return _Views(*register.as_floats(self._squares[pairs[:, 0]]), *register.as_floats(turned))
 
-    def _plausible(self, pairs: NDArray[np.int64], maps: Floats, gates: _Gates, slack: float) -> NDArray[np.bool_]:
+    def _plausible(self, pairs: NDArray[np.int64], maps: Floats, uneven: float, slack: float = 1) -> NDArray[np.bool_]:
         """Whether maps neither scale, stretch nor shift more than a copy of the same view may be."""
-        stretch = np.linalg.svd(maps[:, :, :2], compute_uv=False)
-        most = 1 + (_SCALE_MOST - 1) * slack
-        even = stretch[:, 0] / np.maximum(stretch[:, 1], 1e-6) <= 1 + gates.uneven * slack
-        sized = (stretch[:, 0] <= most) & (stretch[:, 1] >= 1 / most) & (np.linalg.det(maps[:, :, :2]) > 0)
+        linear, most = self._linear(pairs, maps), 1 + (_SCALE_MOST - 1) * slack
+        stretch = np.linalg.svd(linear, compute_uv=False)
+        even = stretch[:, 0] / np.maximum(stretch[:, 1], 1e-6) <= 1 + uneven
+        sized = (stretch[:, 0] <= most) & (stretch[:, 1] >= 1 / most) & (np.linalg.det(linear) > 0)
         reach = np.stack([one[pairs].min(axis=1) for one in self._reach], axis=1)
         return np.asarray(even & sized & (np.abs(maps[:, :, 2]) <= 2 * reach * slack).all(axis=1))
+
+    def _linear(self, pairs: NDArray[np.int64], maps: Floats) -> Floats:
+        """What maps do besides a shift, (n, 2, 2), in pixels of the first picture, where a turn stretches nothing."""
+        high = self._aspects[pairs[:, 0]]
+        linear = maps[:, :, :2].copy()
+        linear[:, 0, 1] /= high
+        linear[:, 1, 0] *= high
+        return linear
 
 
 def _coarse(halves: _Halves, pairs: NDArray[np.int64], turns: range) -> tuple[Floats, Floats]:

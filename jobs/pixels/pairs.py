@@ -66,7 +66,8 @@ def judge(
     share = np.where(fields, _FIELD_SHIFT_SHARE, _SHIFT_SHARE).astype(np.float32)
     vague = (np.minimum(widths, heights) < likeness.SMALL) | (slides & ~fields)
     least = np.where(vague, likeness.CONFIRMED_SMALL, likeness.CONFIRMED).astype(np.float32)
-    return Likeness(squares, reach_of(widths, heights, share, _SHIFT_PIXELS), least)
+    aspects = (heights / np.maximum(widths, 1)).astype(np.float32)
+    return Likeness(squares, reach_of(widths, heights, share, _SHIFT_PIXELS), least, aspects)
 
 
 def friends(found: Sequence[tuple[int, int]], seen: Ints) -> Ints:
@@ -135,5 +136,6 @@ def _shared_part(a: NDArray[np.uint8], b: NDArray[np.uint8], dx: float, dy: floa
     whole = np.zeros(parts[0].shape, dtype=bool)
     squares = np.stack([square_of(np.repeat(part[..., None], 3, axis=2), whole) for part in parts])
     reach = (np.full(2, 0.05, dtype=np.float32),) * 2
-    match = Likeness(squares, reach).compare(np.array([[0, 1]]))[0]
+    aspects = np.full(2, (bottom - top) / (right - left), dtype=np.float32)
+    match = Likeness(squares, reach, aspects=aspects).compare(np.array([[0, 1]]))[0]
     return match if match is not None and (match.turn, match.flip) == (0, False) else None
