@@ -159,11 +159,37 @@ def test_a_neighbour_that_only_one_shows_tells_two_apart():
     assert other_neighbours is None
 
 
-def test_distinct_cells_that_look_alike_are_told_apart():
-    """Squares of drawn cells, a pair a row: those that looked most alike among 15 billion pairs of two hospitals.
+def test_a_wide_picture_may_be_turned_a_little():
+    """In a square to which it was stretched, a turn looks as if it stretched it."""
+    noise = np.random.default_rng(0).normal(size=(900, 900))
+    field = np.clip(ndimage.gaussian_filter(noise, 12) * 1200 + 128, 1, 254).astype(np.uint8)
+    shown = [one[290:610, 130:770] for one in (field, ndimage.rotate(field, 5, reshape=False, order=1))]
+    squares = np.stack([square_of(np.repeat(one[..., None], 3, axis=2)) for one in shown])
+    judge = pairs.judge(squares, np.full(2, 640), np.full(2, 320), np.ones(2, dtype=bool))
+    assert judge.compare(np.array([[0, 1]])) != [None]
 
-    Of the last but one, what both show is a cell alone: its neighbour falls on the padding of the other. The last has
-    neighbours of the same kinds at the same places.
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_round_cell_is_found_where_it_moved(seed):
+    """It fits in any turn, about as well: the right one is not among the first two."""
+    random = np.random.default_rng(seed)
+    y, x = np.mgrid[:280, :280]
+    cell, nucleus = (1 / (1 + np.exp((np.hypot(x - at, y - at) - radius) / 2)) for at, radius in ((140, 34), (143, 24)))
+    grain = ndimage.gaussian_filter(random.normal(size=(280, 280)), 5) * 18
+    picture = 225 - 90 * cell - 70 * nucleus + 8 * grain * cell + random.normal(0, 2, (280, 280))
+    rgb = np.repeat(np.clip(picture, 1, 254)[..., None], 3, axis=2).astype(np.uint8)
+    squares = np.stack([square_of(rgb[10:260, 10:260]), square_of(rgb[22:272, 22:272])])
+    judge = pairs.judge(squares, *2 * [np.full(2, 250)], np.zeros(2, dtype=bool))
+    match = judge.compare(np.array([[0, 1]]))[0]
+    assert match is not None
+    assert (match.turn, match.flip) == (0, False)
+
+
+def test_distinct_cells_that_look_alike_are_told_apart():
+    """Squares of drawn cells, a pair a row: those that looked most alike among 15 billion pairs of a hospital each.
+
+    Of the fourth but last, what both show is a cell alone: its neighbour falls on the padding of the other; what comes
+    after it has neighbours of the same kinds at the same places, and the last three fit when they are bent.
     """
     rows = np.asarray(Image.open(Path(__file__).with_name("look_alikes.png")))
     shown = rows.reshape(-1, SIDE, 2, SIDE).swapaxes(1, 2).reshape(-1, SIDE, SIDE)
