@@ -69,10 +69,9 @@ def take(log: Any, store: Store, uri: str, files: Iterable[str], table: Table, n
     for file in files:
         name = file.rsplit("/", 1)[-1]
         size, told = _facts(store, file, table)
-        if told["numRecords"]:
-            store.link(file, f"{uri}/{name}")
-            actions.append(AddAction(name, size, {}, now, True, json.dumps(told, ensure_ascii=False)))
-            count += told["numRecords"]
+        store.link(file, f"{uri}/{name}")
+        actions.append(AddAction(name, size, {}, now, True, json.dumps(told, ensure_ascii=False)))
+        count += told["numRecords"]
     if not actions and not note:
         return count
     log.create_write_transaction(
@@ -83,6 +82,14 @@ def take(log: Any, store: Store, uri: str, files: Iterable[str], table: Table, n
         post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
     )
     return count
+
+
+def has_rows(store: Store, file: str) -> bool:
+    """Whether a Parquet file holds any: Spark writes one without, to keep the schema."""
+    import pyarrow.parquet as pq
+
+    with store.open(file) as stream:
+        return bool(pq.read_metadata(stream).num_rows)
 
 
 def _facts(store: Store, file: str, table: Table) -> tuple[int, dict[str, Any]]:

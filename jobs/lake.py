@@ -236,11 +236,12 @@ class Lake:
         table = contract(name)
         batch = self._conform(table, frame, work.stage)
         with nullcontext(files) if files else self._staged(table, batch) as files:
-            batch = self.spark.read.schema(delta.schema(table)).parquet(*map(hadoop_path, files))
-            empty = batch.isEmpty()
-            if not empty:
+            if files:
+                batch = self.spark.read.schema(delta.schema(table)).parquet(*map(hadoop_path, files))
                 work.warnings += _passed(table, batch)
-            if empty and scope is None and name != work.stage.ledger and self.version(name) is not None:
+            else:
+                batch = delta.no_rows(self.spark, table)
+            if not files and scope is None and name != work.stage.ledger and self.version(name) is not None:
                 written = Written(name)  # nothing to insert, and nothing may be deleted
             else:
                 written = self._commit(table, batch, files, Scope(scope, keep), work)
@@ -308,11 +309,12 @@ class Lake:
 
     @contextmanager
     def _staged(self, table: Table, batch: DataFrame) -> Iterator[Sequence[str]]:
-        """The Parquet files of a batch, written beside the table and removed at the end."""
+        """The Parquet files that hold the rows of a batch, written beside the table and removed at the end."""
         place = self.staging(table.zone)
         try:
             batch.write.parquet(hadoop_path(place))
-            yield [entry.uri for entry in self.store.list(place) if entry.uri.endswith(".parquet")]
+            written = [entry.uri for entry in self.store.list(place) if entry.uri.endswith(".parquet")]
+            yield [file for file in written if delta.has_rows(self.store, file)]
         finally:
             self.store.delete_folder(place)
 

@@ -96,7 +96,6 @@ def cleaned_scans(
 
 def _close(lake: Lake, work: Work, patients: DataFrame, scans: DataFrame, drawn: DataFrame) -> list[Account]:
     """Write quarantine and, as the stage's ledger, the log; return the accounts."""
-    from pyspark.sql import functions as F
 
     lost = cases.records_without_patient(lake, work)
     held = exploded(scans, "held").unionByName(exploded(patients, "held")).unionByName(present(drawn, "held"))
@@ -105,18 +104,26 @@ def _close(lake: Lake, work: Work, patients: DataFrame, scans: DataFrame, drawn:
     hold(lake, work, considered, held)
     log = exploded(scans, "deid_log").unionByName(exploded(patients, "deid_log"))
     lake.write(work, "curated.deid_log", log, scope=EVERYTHING if work.rebuild else log.select("file_key"))
-    counts = {row.unit_kind: row["count"] for row in held.groupBy("unit_kind").count().collect()}
-    came = {
-        "file": scans.agg(F.sum("came")).first()[0] or 0,
-        "record": (patients.agg(F.sum("came")).first()[0] or 0) + lost.count(),
-        "annotation": drawn.where("unit IS NOT NULL").count(),
-    }
-    passed = {
-        "file": exploded(scans, "scans").select(F.sum(F.size(F.split("uri", " ")))).first()[0] or 0,
-        "record": patients.agg(F.sum("passed")).first()[0] or 0,
-        "annotation": drawn.where("annotation IS NOT NULL").count(),
-    }
-    return [Account(unit, came[unit], passed[unit], counts.get(unit, 0)) for unit in came]
+    return _accounts(patients, scans, drawn, lost, held)
+
+
+def _accounts(
+    patients: DataFrame, scans: DataFrame, drawn: DataFrame, lost: DataFrame, held: DataFrame
+) -> list[Account]:
+    """Files, records and annotations, counted in one job."""
+    from pyspark.sql import functions as F
+
+    def counted(unit: str, frame: DataFrame, came: str, passed: str) -> DataFrame:
+        return frame.selectExpr(f"'{unit}' AS unit", f"{came} AS came", f"{passed} AS passed", "0 AS held")
+
+    files = "aggregate(scans, 0, (count, scan) -> count + size(split(scan.uri, ' ')))"
+    each = counted("file", scans, "came", files)
+    each = each.union(counted("record", patients, "came", "passed")).union(counted("record", lost, "1", "0"))
+    each = each.union(counted("annotation", drawn, "int(unit IS NOT NULL)", "int(annotation IS NOT NULL)"))
+    each = each.union(held.selectExpr("unit_kind", "0", "0", "1"))
+    sums = [F.coalesce(F.sum(column), F.lit(0)).alias(column) for column in ("came", "passed", "held")]
+    found = {row.unit: Account(**row.asDict()) for row in each.groupBy("unit").agg(*sums).collect()}
+    return [found.get(unit, Account(unit, 0, 0, 0)) for unit in ("file", "record", "annotation")]
 
 
 def _considered(lake: Lake, patients: DataFrame, scans: DataFrame, drawn: DataFrame) -> DataFrame:

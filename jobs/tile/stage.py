@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jobs.accounting import Account, hold
-from jobs.frames import exploded, kept, mapped, parked, spread
+from jobs.frames import exploded, kept, mapped, parked, spread, tally
 from jobs.lake import EVERYTHING, Lake, Work, contract
 from jobs.tile.cut import CUT_SCHEMA, PLAN_SCHEMA, Cutter, Planner, preset
 from schemas.contract import Zone
@@ -98,6 +98,9 @@ def held_back(lake: Lake, plan: DataFrame, found: DataFrame) -> DataFrame:
 
 
 def _accounts(plan: DataFrame, found: DataFrame) -> list[Account]:
-    slides, unseen = plan.count(), plan.where("reason IS NOT NULL").count()
-    tiles, failed = found.count(), found.where("reason IS NOT NULL").count()
-    return [Account("slide", slides, slides - unseen, unseen), Account("tile", tiles, tiles - failed, failed)]
+    failed = "reason IS NOT NULL"
+    count = tally(slides=plan, unseen=plan.where(failed), tiles=found, uncut=found.where(failed))
+    return [
+        Account("slide", count["slides"], count["slides"] - count["unseen"], count["unseen"]),
+        Account("tile", count["tiles"], count["tiles"] - count["uncut"], count["uncut"]),
+    ]
