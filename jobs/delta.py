@@ -127,6 +127,9 @@ def _bounds(least: Any, most: Any) -> tuple[Any, Any]:
         return f"{least}Z", f"{most}Z"
     if isinstance(least, date):
         return least.isoformat(), most.isoformat()
+    if isinstance(least, float):  # JSON has no infinity
+        most_written = sys.float_info.max
+        least, most = (max(-most_written, min(most_written, end)) for end in (least, most))
     return least, most
 
 

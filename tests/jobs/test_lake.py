@@ -16,7 +16,7 @@ from jobs.lake import Lake, contract
 from jobs.store import hadoop_path
 from schemas import tables
 from schemas.contract import Column
-from schemas.stages import INGEST, JOIN
+from schemas.stages import INGEST, JOIN, MEASURE
 
 KEY = {n: f"{n:032x}" for n in range(10)}
 
@@ -128,6 +128,16 @@ def test_readers_that_skip_files_by_their_statistics_miss_no_row(lake):
                 assert set(by_delta_rs.to_table(filter=arrow_filter)["path"].to_pylist()) == expected, arrow_filter
         nulls = {row[0] for row in by_spark.where(F.col(name).isNull()).select("path").collect()}
         assert nulls == set(by_delta_rs.to_table(filter=pc.field(name).is_null())["path"].to_pylist())
+
+
+@pytest.mark.parametrize("values", [(-inf, 0.5), (0.5, inf), (inf, inf)])
+def test_numbers_without_end_break_no_log(lake, values):
+    cell = "unit_id string, feature string, scan_id string, value double, unit string, method string, version string"
+    rows = [(KEY[n], "focus", KEY[0], value, "1", "slope", "1") for n, value in enumerate(values)]
+    lake.write(lake.work(MEASURE), "curated.features", lake.spark.createDataFrame(rows, cell))
+    read = lake.spark.read.format("delta").load(hadoop_path(lake.uri(contract("curated.features"))))
+    assert sorted(row.value for row in read.where("value <> 7").collect()) == sorted(values)
+    assert lake.glance("curated.features").to_table(filter=pc.field("value") != 7).num_rows == len(values)
 
 
 def test_a_frame_that_breaks_the_contract_is_refused_by_column(lake):
