@@ -1,4 +1,4 @@
-"""What is asked of Delta for one table: make it, append, merge, widen, read its log."""
+"""What is asked of Delta for one table: make it, take files into it, merge, widen, read its log."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
+from math import inf, isfinite
 from typing import TYPE_CHECKING, Any
 
 from jobs.changes import ACTION
@@ -59,7 +60,10 @@ def take(log: Any, store: Store, uri: str, files: Iterable[str], table: Table, n
         note: metadata of the commit.
 
     Returns:
-        How many rows were added. Without rows and note there is no commit.
+        How many rows were added. Without files and note there is no commit.
+
+    Raises:
+        ContractMismatch: a column that may not be null is.
     """
     from deltalake import CommitProperties, PostCommitHookProperties
     from deltalake.transaction import AddAction
@@ -98,28 +102,45 @@ def _facts(store: Store, file: str, table: Table) -> tuple[int, dict[str, Any]]:
     All columns that have statistics in this table get them: where some lack them, delta-rs takes the file for one
     that no filter on these columns can match.
     """
-    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     with store.open(file) as stream:
         size = stream.seek(0, io.SEEK_END)
-        names = [column.name for column in _measured(table)]
-        rows = pq.read_table(stream, columns=names, coerce_int96_timestamp_unit="us")
-    told: dict[str, Any] = {"numRecords": rows.num_rows, "minValues": {}, "maxValues": {}, "nullCount": {}}
-    for name, values in zip(rows.column_names, rows.columns, strict=True):
-        ends = pc.min_max(values).as_py()
-        told["nullCount"][name] = values.null_count
-        if ends["min"] is not None:
-            told["minValues"][name], told["maxValues"][name] = _bounds(ends["min"], ends["max"])
+        held = pq.ParquetFile(stream, coerce_int96_timestamp_unit="us")
+        _refuse_nulls(held.metadata, table)
+        told: dict[str, Any] = {"numRecords": held.metadata.num_rows, "minValues": {}, "maxValues": {}, "nullCount": {}}
+        for column in _measured(table):  # one at a time: all of a large file's at once fill the memory
+            values = held.read(columns=[column.name]).column(0)
+            told["nullCount"][column.name] = values.null_count
+            if values.null_count < len(values):
+                told["minValues"][column.name], told["maxValues"][column.name] = _range(values)
     return size, told
 
 
-def _bounds(least: Any, most: Any) -> tuple[Any, Any]:
-    """The ends of a range as Delta's statistics have them.
+def _refuse_nulls(footer: Any, table: Table) -> None:
+    """Raise where a column holds nulls that may not: the gate does not look at images."""
+    required = {column.name for column in table.columns if not column.nullable}
+    for number in range(footer.num_row_groups):
+        group = footer.row_group(number)
+        for column in (group.column(n) for n in range(group.num_columns)):
+            if column.path_in_schema in required and column.statistics and column.statistics.null_count:
+                raise ContractMismatch(
+                    f"{table.full_name}.{column.path_in_schema} is null in some rows, which its contract forbids. "
+                    "Nothing was committed and the table is as it was."
+                )
+
+
+def _range(values: Any) -> tuple[Any, Any]:
+    """The ends of a column's range as Delta's statistics have them.
 
     Long texts are cut, the upper one so that it stays above; times lose what is below a millisecond, which readers
-    know of (Delta protocol, "Per-file Statistics").
+    know of (Delta protocol, "Per-file Statistics"). NaN is above all numbers, and JSON has no infinity but as text.
     """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    ends = pc.min_max(values).as_py()
+    least, most = ends["min"], ends["max"]
     if isinstance(least, str):
         return least[:_TEXT_MOST], most if len(most) <= _TEXT_MOST else most[:_TEXT_MOST] + chr(sys.maxunicode)
     if isinstance(least, datetime):
@@ -127,9 +148,9 @@ def _bounds(least: Any, most: Any) -> tuple[Any, Any]:
         return f"{least}Z", f"{most}Z"
     if isinstance(least, date):
         return least.isoformat(), most.isoformat()
-    if isinstance(least, float):  # JSON has no infinity
-        most_written = sys.float_info.max
-        least, most = (max(-most_written, min(most_written, end)) for end in (least, most))
+    if pa.types.is_floating(values.type):
+        most = inf if pc.any(pc.is_nan(values)).as_py() else most
+        least, most = (end if isfinite(end) else "-Infinity" if end < 0 else "Infinity" for end in (least, most))
     return least, most
 
 
@@ -213,6 +234,13 @@ def no_rows(spark: SparkSession, table: Table) -> DataFrame:
     return spark.createDataFrame([], schema(table))
 
 
+def rows_of(spark: SparkSession, table: Table, files: Sequence[str]) -> DataFrame:
+    """The rows of Parquet files with the contract's columns."""
+    if not files:
+        return no_rows(spark, table)
+    return spark.read.schema(schema(table)).parquet(*map(hadoop_path, files))
+
+
 def with_columns(frame: DataFrame, table: Table) -> DataFrame:
     """The frame with the contract's columns; those that the table did not have yet are null."""
     from pyspark.sql import functions as F
@@ -236,5 +264,5 @@ def _statistics(table: Table) -> dict[str, str]:
 
 
 def _measured(table: Table) -> list[Column]:
-    """The columns that have statistics in a table with images."""
+    """The columns that have statistics."""
     return [column for column in table.columns if not column.type.startswith(("binary", "array", "map"))]

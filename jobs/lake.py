@@ -143,11 +143,7 @@ class Lake:
             reader = self.spark.read.format("delta")
             reader = reader if version is None else reader.option("versionAsOf", version)
             return delta.with_columns(reader.load(hadoop_path(self.uri(table))), table)
-        root = hadoop_path(self.uri(table))
-        places = [f"{root}/{file.rsplit('/', 1)[-1]}" for file in files]
-        return (
-            self.spark.read.schema(delta.schema(table)).parquet(*places) if places else delta.no_rows(self.spark, table)
-        )
+        return delta.rows_of(self.spark, table, [f"{self.uri(table)}/{file.rsplit('/', 1)[-1]}" for file in files])
 
     def glance(self, name: str) -> Any:
         """The rows of a table as a PyArrow dataset, through delta-rs: for a look that is not worth a Spark session."""
@@ -227,24 +223,23 @@ class Lake:
             scope: values of the table's scope column. Rows of that scope that are not in `frame` are deleted;
                 `EVERYTHING` replaces all rows, and without a scope no row is deleted.
             keep: keys, or part of them, of rows in the scope that stay although they are not in `frame`.
-            files: URIs of the Parquet files that hold exactly the rows of `frame`, if there are such already.
+            files: URIs of the Parquet files that hold exactly the rows of `frame`, if there are such already: then
+                `frame` is only looked at for its columns.
 
         Raises:
-            ContractMismatch: a column is missing, or of another type.
+            ContractMismatch: a column is missing, of another type, or null where it may not be.
             GateFailed: a critical expectation failed; the table stays as it was.
         """
         table = contract(name)
-        batch = self._conform(table, frame, work.stage)
-        with nullcontext(files) if files else self._staged(table, batch) as files:
-            if files:
-                batch = self.spark.read.schema(delta.schema(table)).parquet(*map(hadoop_path, files))
+        conformed = self._conform(table, frame, work.stage)
+        with nullcontext(files) if files else self._staged(table, conformed) as staged:
+            batch = delta.rows_of(self.spark, table, staged)
+            if staged:
                 work.warnings += _passed(table, batch)
-            else:
-                batch = delta.no_rows(self.spark, table)
-            if not files and scope is None and name != work.stage.ledger and self.version(name) is not None:
+            if not staged and scope is None and name != work.stage.ledger and self.version(name) is not None:
                 written = Written(name)  # nothing to insert, and nothing may be deleted
             else:
-                written = self._commit(table, batch, files, Scope(scope, keep), work)
+                written = self._commit(table, batch, staged, Scope(scope, keep), work)
         work.written.append(written)
         return written
 
@@ -312,7 +307,8 @@ class Lake:
         """The Parquet files that hold the rows of a batch, written beside the table and removed at the end."""
         place = self.staging(table.zone)
         try:
-            batch.write.parquet(hadoop_path(place))
+            # A union has the partitions of all its parts, and each would be a file.
+            batch.coalesce(self.spark.sparkContext.defaultParallelism).write.parquet(hadoop_path(place))
             written = [entry.uri for entry in self.store.list(place) if entry.uri.endswith(".parquet")]
             yield [file for file in written if delta.has_rows(self.store, file)]
         finally:

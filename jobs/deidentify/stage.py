@@ -96,7 +96,6 @@ def cleaned_scans(
 
 def _close(lake: Lake, work: Work, patients: DataFrame, scans: DataFrame, drawn: DataFrame) -> list[Account]:
     """Write quarantine and, as the stage's ledger, the log; return the accounts."""
-
     lost = cases.records_without_patient(lake, work)
     held = exploded(scans, "held").unionByName(exploded(patients, "held")).unionByName(present(drawn, "held"))
     held = held.unionByName(lost)

@@ -102,7 +102,8 @@ _OF_TWO = _Gates(0.72, 0.1, 0.35, (0.6,), DIHEDRALS, 0.06)
 """Copies and retakes have 0.83, 0.5 and 0.79 at least, and stretch by 0.04 at most (BCCD); most look-alikes fall here,
 which is where the time goes."""
 _OF_ITSELF = _Gates(0.3, 0.2, -1.0, (0.3, 0.5), _TRIED, 0.12)
-"""Wider, since an agreement that is missed here would make every pair look surer."""
+"""Wider, since an agreement that is missed here would make every pair look surer. Two turns do: with all of them, 8 of
+348 lone cells made brighter would be lost, and no look-alike."""
 
 
 @dataclass(frozen=True)
@@ -259,18 +260,19 @@ class Likeness:
         likely = np.nonzero(fits.texture >= _TEXTURE_LEAST)[0]
         if not len(likely):
             return found
-        bent = np.linalg.norm(self._linear(pairs[likely], fits.maps[likely]) - np.eye(2), axis=(1, 2))
-        asked = self._views(pairs[likely], fits.which[likely]).asked(fits.maps[likely], bent > _BENT_LEAST)
+        which, maps = fits.which[likely], fits.maps[likely]
+        bent = register.bending(self._linear(pairs[likely], which, maps)) > _BENT_LEAST
+        asked = self._views(pairs[likely], which).asked(maps, bent)
         likely, asked = likely[asked <= 1], asked[asked <= 1]
         self._know_own(np.unique(pairs[likely]))
         for n, least in zip(likely, asked, strict=True):
             a, b = (int(one) for one in pairs[n])
             own = max(_SELF_LEAST, self._own[a], self._own[b])
             score = 1 - (1 - float(fits.texture[n])) / max(1 - own, 1e-3)
-            which = int(fits.which[n])
+            turn = int(fits.which[n])
             if score >= max(self._least[a], self._least[b], least):
                 dx, dy = (-float(shift) / 2 for shift in fits.maps[n, :, 2])
-                found[n] = Match(min(1.0, score), which % 4 * 90, which >= 4, dx, dy)
+                found[n] = Match(min(1.0, score), turn % 4 * 90, turn >= 4, dx, dy)
         return found
 
     def _know_own(self, numbers: NDArray[np.int64]) -> None:
@@ -325,13 +327,17 @@ class Likeness:
             if not len(keep):
                 return
             maps = small.smoothed(1).refine(maps)
-            going = (small.texture(maps, *_HALF_BAND) >= least) & self._plausible(pairs[keep], maps, _UNEVEN_MOST, 1.5)
+            going = (small.texture(maps, *_HALF_BAND) >= least) & self._plausible(
+                pairs[keep], which[keep], maps, _UNEVEN_MOST, 1.5
+            )
             small, keep, maps = small.at(going), keep[going], maps[going]
         if not len(keep):
             return
         whole = self._views(pairs[keep], which[keep])
         maps = whole.smoothed(0.7).refine(maps)
-        texture = np.where(self._plausible(pairs[keep], maps, gates.uneven), whole.texture(maps, *_BAND), -1)
+        texture = np.where(
+            self._plausible(pairs[keep], which[keep], maps, gates.uneven), whole.texture(maps, *_BAND), -1
+        )
         better = texture > best.texture[at[keep]]
         place = at[keep][better]
         best.texture[place], best.which[place], best.maps[place] = texture[better], which[keep][better], maps[better]
@@ -341,22 +347,26 @@ class Likeness:
         turned = register.dihedrals(self._squares[pairs[:, 1]], which)
         return _Views(*register.as_floats(self._squares[pairs[:, 0]]), *register.as_floats(turned))
 
-    def _plausible(self, pairs: NDArray[np.int64], maps: Floats, uneven: float, slack: float = 1) -> NDArray[np.bool_]:
+    def _plausible(
+        self, pairs: NDArray[np.int64], which: NDArray[np.int64], maps: Floats, uneven: float, slack: float = 1
+    ) -> NDArray[np.bool_]:
         """Whether maps neither scale, stretch nor shift more than a copy of the same view may be."""
-        linear, most = self._linear(pairs, maps), 1 + (_SCALE_MOST - 1) * slack
+        linear, most = self._linear(pairs, which, maps), 1 + (_SCALE_MOST - 1) * slack
         stretch = np.linalg.svd(linear, compute_uv=False)
         even = stretch[:, 0] / np.maximum(stretch[:, 1], 1e-6) <= 1 + uneven
         sized = (stretch[:, 0] <= most) & (stretch[:, 1] >= 1 / most) & (np.linalg.det(linear) > 0)
         reach = np.stack([one[pairs].min(axis=1) for one in self._reach], axis=1)
         return np.asarray(even & sized & (np.abs(maps[:, :, 2]) <= 2 * reach * slack).all(axis=1))
 
-    def _linear(self, pairs: NDArray[np.int64], maps: Floats) -> Floats:
-        """What maps do besides a shift, (n, 2, 2), in pixels of the first picture, where a turn stretches nothing."""
-        high = self._aspects[pairs[:, 0]]
-        linear = maps[:, :, :2].copy()
-        linear[:, 0, 1] /= high
-        linear[:, 1, 0] *= high
-        return linear
+    def _linear(self, pairs: NDArray[np.int64], which: NDArray[np.int64], maps: Floats) -> Floats:
+        """What maps do besides a shift and a change of size, (n, 2, 2), in pixels, where a turn stretches nothing.
+
+        Pictures of other aspects may be trimmed, or squeezed into another format: what bends less is taken.
+        """
+        of_a, of_b = self._aspects[pairs].T
+        trimmed = register.in_pixels(maps, of_a, np.where(which % 2, 1 / of_b, of_b))
+        squeezed = register.in_pixels(maps, of_a, of_a)
+        return np.where((register.bending(trimmed) < register.bending(squeezed))[:, None, None], trimmed, squeezed)
 
 
 def _coarse(halves: _Halves, pairs: NDArray[np.int64], turns: range) -> tuple[Floats, Floats]:

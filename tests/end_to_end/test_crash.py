@@ -1,7 +1,7 @@
 """A crash at any point loses nothing and doubles nothing on the next run.
 
 A process of its own runs the pipeline and kills itself, as `kill -9` would, when a table's batch is staged and not yet
-committed. The next process goes on.
+committed, or when a file of it lies in the table's folder and no commit names it. The next process goes on.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ KILLED_AT = (
     "restricted.shapes",  # within ingest, when some of its tables are written
     "restricted.files",  # at ingest's ledger
     "curated.annotations",
+    "curated/cells/",
     "curated.crops",
     "curated.duplicates",
     "curated.samples",
@@ -25,13 +26,17 @@ KILLED_AT = (
 
 SCRIPT = """
 import os, signal, sys
-from jobs import lake, cli
-commit = lake.Lake._commit
+from jobs import lake, cli, store
+commit, link = lake.Lake._commit, store.Store.link
 def dying(self, table, *rest):
     if table.full_name == sys.argv[1]:
         os.kill(os.getpid(), signal.SIGKILL)
     return commit(self, table, *rest)
-lake.Lake._commit = dying
+def dying_linked(self, source, target):
+    link(self, source, target)
+    if sys.argv[1] in target:
+        os.kill(os.getpid(), signal.SIGKILL)
+lake.Lake._commit, store.Store.link = dying, dying_linked
 sys.exit(cli.main(["run", "--settings", sys.argv[2]]))
 """
 

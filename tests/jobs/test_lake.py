@@ -16,7 +16,7 @@ from jobs.lake import Lake, contract
 from jobs.store import hadoop_path
 from schemas import tables
 from schemas.contract import Column
-from schemas.stages import INGEST, JOIN, MEASURE
+from schemas.stages import INGEST, JOIN, MEASURE, TILE
 
 KEY = {n: f"{n:032x}" for n in range(10)}
 
@@ -103,13 +103,13 @@ def test_a_failing_batch_leaves_the_table_as_it_was_and_quotes_no_value(lake):
 
 
 def test_readers_that_skip_files_by_their_statistics_miss_no_row(lake):
-    """Ends of a range are found by each reader: times to the microsecond, long texts, numbers without end."""
+    """Ends of a range are found by each reader: times to the microsecond, long texts, numbers."""
     long = "a" * 32
     drawn = [datetime(1969, 12, 31, 23, 59, 59, 999_999, UTC), datetime(2024, 5, 6, 7, 8, 9, 123_456, UTC), None]
     labels = [long + "b", long + "\U0010ffff", long]
     confidences = [0.0, 1.0, None]
     rows = [
-        (f"{n}.csv", 0, "helsinki", "d", "s", "point", [1.0, inf], "px", label, "e", "human", 1, confidence, at)
+        (f"{n}.csv", 0, "helsinki", "d", "s", "point", [1.0, 2.0], "px", label, "e", "human", 1, confidence, at)
         for n, (label, at, confidence) in enumerate(zip(labels, drawn, confidences, strict=True))
     ]
     own = ", ".join(f"{column.name} {column.type}" for column in contract("restricted.shapes").own_columns)
@@ -131,13 +131,36 @@ def test_readers_that_skip_files_by_their_statistics_miss_no_row(lake):
 
 
 @pytest.mark.parametrize("values", [(-inf, 0.5), (0.5, inf), (inf, inf)])
-def test_numbers_without_end_break_no_log(lake, values):
+def test_numbers_without_end_are_found(lake, values):
     cell = "unit_id string, feature string, scan_id string, value double, unit string, method string, version string"
     rows = [(KEY[n], "focus", KEY[0], value, "1", "slope", "1") for n, value in enumerate(values)]
-    lake.write(lake.work(MEASURE), "curated.features", lake.spark.createDataFrame(rows, cell))
+    lake.write(lake.work(MEASURE), "curated.features", lake.spark.createDataFrame(rows, cell).coalesce(1))
     read = lake.spark.read.format("delta").load(hadoop_path(lake.uri(contract("curated.features"))))
-    assert sorted(row.value for row in read.where("value <> 7").collect()) == sorted(values)
-    assert lake.glance("curated.features").to_table(filter=pc.field("value") != 7).num_rows == len(values)
+    held = lake.glance("curated.features")
+    for value in values:
+        assert read.where(F.col("value") == F.lit(value)).count() == values.count(value)
+        assert held.to_table(filter=pc.field("value") == value).num_rows == values.count(value)
+    assert read.where("value > 1e308").count() == values.count(inf)
+    assert held.to_table(filter=pc.field("value") > 1e308).num_rows == values.count(inf)
+
+
+def test_a_crop_without_its_image_is_refused(lake):
+    """The gate looks at all columns but images."""
+    columns = contract("curated.crops").own_columns
+    made = lake.spark.range(1).select(*(one_of(column) for column in columns))
+    lake.write(lake.work(TILE), "curated.crops", made)
+    without = made.withColumn("unit_id", F.lit(KEY[1])).withColumn("image", F.lit(None).cast("binary"))
+    with pytest.raises(ContractMismatch, match=r"curated\.crops\.image is null"):
+        lake.write(lake.work(TILE), "curated.crops", without)
+    assert lake.read("curated.crops").count() == 1
+
+
+def one_of(column: Column):
+    """A value that the column may hold."""
+    if column.type == "string":
+        return F.lit(column.values[0] if column.values else KEY[0]).alias(column.name)
+    value = max(1, column.minimum or 0) if column.type != "binary" else bytearray(b"x")
+    return F.lit(value).cast(column.type).alias(column.name)
 
 
 def test_a_frame_that_breaks_the_contract_is_refused_by_column(lake):

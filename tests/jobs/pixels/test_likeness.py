@@ -169,6 +169,17 @@ def test_a_wide_picture_may_be_turned_a_little():
     assert judge.compare(np.array([[0, 1]])) != [None]
 
 
+@pytest.mark.parametrize("high", [(0, 288), (32, 320), (16, 304)])
+def test_a_copy_may_be_trimmed_along_one_axis(high):
+    noise = np.random.default_rng(0).normal(size=(900, 900))
+    field = np.clip(ndimage.gaussian_filter(noise, 8) * 800 + 128, 1, 254).astype(np.uint8)[:320, :420]
+    shown = [field, field[slice(*high)]]
+    squares = np.stack([square_of(np.repeat(one[..., None], 3, axis=2)) for one in shown])
+    widths, heights = np.array([one.shape[::-1] for one in shown]).T
+    judge = pairs.judge(squares, widths, heights, np.ones(2, dtype=bool))
+    assert None not in judge.compare(np.array([[0, 1], [1, 0]]))
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_a_round_cell_is_found_where_it_moved(seed):
     """It fits in any turn, about as well: the right one is not among the first two."""
@@ -186,9 +197,9 @@ def test_a_round_cell_is_found_where_it_moved(seed):
 
 
 def test_distinct_cells_that_look_alike_are_told_apart():
-    """Squares of drawn cells, a pair a row: those that looked most alike among 15 billion pairs of a hospital each.
+    """Squares of drawn cells, a pair a row: those most alike in each of a few hospitals, among 15 billion pairs.
 
-    Of the fourth but last, what both show is a cell alone: its neighbour falls on the padding of the other; what comes
+    Of the last but four, what both show is a cell alone: its neighbour falls on the padding of the other; what comes
     after it has neighbours of the same kinds at the same places, and the last three fit when they are bent.
     """
     rows = np.asarray(Image.open(Path(__file__).with_name("look_alikes.png")))
