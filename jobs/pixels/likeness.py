@@ -36,8 +36,8 @@ _SPREADS, _ASKED = (0.125, 0.2, 0.36, 0.5, 0.6, 0.7), (0.95, 0.92, 0.83, 0.78, 0
 _DETAIL_SPREADS, _DETAIL_ASKED = (0.13, 0.2, 0.26, 0.4), (0.92, 0.75, 0.5, 0.0)
 """Agreement in detail that is asked for by the same: outlines of lone cells are alike, not what lies inside them."""
 _BENT_LEAST, _BENT_SPREADS, _BENT_ASKED = 0.06, (0.5, 0.7), (0.8, 0.0)
-"""A retake may lose detail but lies straight, a changed copy keeps it: where the map turns, scales or skews by more
-than this, so much detail is asked for by spread."""
+"""A retake may lose detail but lies straight, a changed copy keeps it: where the map turns, scales or stretches by more
+than this (`register.bending`), so much detail is asked for by spread."""
 _ASKED_OF_PADDED = 0.85
 """A score that is asked for where either picture is padded: of less area, agreement says less."""
 _SCALE_MOST, _UNEVEN_MOST = 1.25, 0.18
@@ -327,17 +327,15 @@ class Likeness:
             if not len(keep):
                 return
             maps = small.smoothed(1).refine(maps)
-            going = (small.texture(maps, *_HALF_BAND) >= least) & self._plausible(
-                pairs[keep], which[keep], maps, _UNEVEN_MOST, 1.5
-            )
+            going = small.texture(maps, *_HALF_BAND) >= least
+            going &= self._plausible(pairs[keep], which[keep], maps, _UNEVEN_MOST, 1.5)
             small, keep, maps = small.at(going), keep[going], maps[going]
         if not len(keep):
             return
         whole = self._views(pairs[keep], which[keep])
         maps = whole.smoothed(0.7).refine(maps)
-        texture = np.where(
-            self._plausible(pairs[keep], which[keep], maps, gates.uneven), whole.texture(maps, *_BAND), -1
-        )
+        plausible = self._plausible(pairs[keep], which[keep], maps, gates.uneven)
+        texture = np.where(plausible, whole.texture(maps, *_BAND), -1)
         better = texture > best.texture[at[keep]]
         place = at[keep][better]
         best.texture[place], best.which[place], best.maps[place] = texture[better], which[keep][better], maps[better]
