@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from jobs.pixels import register
 from jobs.pixels.register import DIHEDRALS, SIDE, Floats
+from jobs.pixels.texture import elsewhere, spread
 
 CONFIRMED, CONFIRMED_SMALL, SMALL = 0.65, 0.82, 200
 """Scores from here on are confirmed; the second for crops of fewer pixels than that a side, which show a cell alone.
@@ -29,8 +29,8 @@ _TRIED, _ROUND, _ABOUT_AS_GOOD, _TEXTURE_LEAST = 2, 0.88, 0.05, 0.6
 and agreement in texture that may be enough in the end."""
 _SELF_LEAST = 0.3
 """However little a picture fits itself, this much agreement proves nothing."""
-_ELSEWHERE_MOST, _WINDOW, _DISAGREES = 0.065, 11, 0.5
-"""So much of the texture may lie where the two disagree, in windows of so many pixels that correlate by less."""
+_ELSEWHERE_MOST = 0.065
+"""So much of the texture may lie where the two disagree (`texture.elsewhere`)."""
 _SPREADS, _ASKED = (0.125, 0.2, 0.36, 0.5, 0.6, 0.7), (0.95, 0.92, 0.83, 0.78, 0.74, 0.0)
 """Scores that are asked for by how far the texture of what both show spreads: a lone cell is like many another."""
 _DETAIL_SPREADS, _DETAIL_ASKED = (0.13, 0.2, 0.26, 0.4), (0.92, 0.75, 0.5, 0.0)
@@ -153,7 +153,7 @@ class _Views:
         of_bent = np.where(bent, np.interp(spreads, _BENT_SPREADS, _BENT_ASKED), 0)
         enough = self.detail(maps) >= np.maximum(detail, of_bent)
         enough &= whole | (self._shared(both) >= _SHARED_OF_PADDED)
-        enough &= _elsewhere(first, second) <= _ELSEWHERE_MOST
+        enough &= elsewhere(first, second) <= _ELSEWHERE_MOST
         score = np.interp(spreads, _SPREADS, _ASKED)
         asked = np.where(whole, score, np.maximum(score, _ASKED_OF_PADDED))
         return np.where(enough, asked, np.inf).astype(np.float32)
@@ -209,19 +209,6 @@ def _agreement(first: Floats, second: Floats, both: NDArray[np.bool_]) -> Floats
     """Correlation of two band-passed pictures of each pair over what both know; -1 where that is too little."""
     texture = register.weighted_ncc(first, second, both.astype(np.float32))
     return np.where(both.mean(axis=(1, 2)) >= _SHARED_LEAST, texture, -1).astype(np.float32)
-
-
-def _elsewhere(first: Floats, second: Floats) -> Floats:
-    """Share of the texture that lies where two pictures disagree: a neighbour that only one of them shows."""
-    first, second = (
-        one / np.sqrt(np.maximum((one**2).sum(axis=(1, 2), keepdims=True), 1e-6)) for one in (first, second)
-    )
-    agreed, power = (
-        ndimage.uniform_filter(one, (0, _WINDOW, _WINDOW), mode="constant")
-        for one in (first * second, (first**2 + second**2) / 2)
-    )
-    apart = np.where(agreed < (1 - _DISAGREES) * power, power, 0).sum(axis=(1, 2))
-    return np.asarray(apart / np.maximum(power.sum(axis=(1, 2)), 1e-6), dtype=np.float32)
 
 
 class Likeness:
@@ -378,19 +365,6 @@ def _coarse(halves: _Halves, pairs: NDArray[np.int64], turns: range) -> tuple[Fl
         of_b = register.spectra(register.dihedral(shown[second], which))
         scores[n], maps[n] = register.coarse_fits(of_a, of_b[at_second])
     return scores, maps
-
-
-def spread(textures: Floats) -> Floats:
-    """Over what share of squares (n, 64, 64) their texture spreads: 1 for an even texture, 0 for a lone speck.
-
-    The participation ratio of its power in windows, (sum p)^2 / (n sum p^2).
-
-    Args:
-        textures: band-passed; 0 where unknown.
-    """
-    power = ndimage.uniform_filter(textures**2, (0, _WINDOW, _WINDOW), mode="constant")
-    even = power.sum(axis=(1, 2)) ** 2 / np.maximum((power**2).sum(axis=(1, 2)) * SIDE**2, 1e-6)
-    return np.asarray(even, dtype=np.float32)
 
 
 def reach_of(

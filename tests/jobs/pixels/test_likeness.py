@@ -12,8 +12,9 @@ from PIL import Image
 from scipy import ndimage
 
 from jobs.pixels import neighbours, pairs, register, spectrum
-from jobs.pixels.likeness import SIDE, Likeness, Match, reach_of, spread
+from jobs.pixels.likeness import SIDE, Likeness, Match, reach_of
 from jobs.pixels.square import padding, square_of
+from jobs.pixels.texture import spread
 
 
 def textures(count: int, seed: int = 0) -> np.ndarray:
