@@ -41,8 +41,6 @@ DEFAULTS = {
     "spark.databricks.delta.snapshotPartitions": "2",
     "spark.databricks.delta.properties.defaults.minReaderVersion": "1",
     "spark.databricks.delta.retentionDurationCheck.enabled": "false",
-    # A commit without rows still says what its stage has consumed.
-    "spark.databricks.delta.skipRecordingEmptyCommits": "false",
     # Else glibc gives the memory of each crop back to the system and takes it again for the next: a tenth of the time.
     "spark.executorEnv.MALLOC_MMAP_THRESHOLD_": str(32 << 20),
     "spark.executorEnv.MALLOC_TRIM_THRESHOLD_": str(256 << 20),
