@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from jobs.errors import BadInput
-from jobs.pixels.reader import Level, Reader, Tile, tile_count
+from jobs.pixels.reader import Level, Reader, tile_count
 
 Ints = NDArray[np.int64]
 Pad = tuple[int, int, int]
@@ -39,7 +40,8 @@ class Crop:
 
 BAND = 4
 """Rows of tiles that are decoded together."""
-_Held = tuple[Tile, NDArray[np.uint8] | BadInput]
+_Held = tuple[NDArray[np.uint8] | BadInput, bool]
+"""The pixels of a tile, or why there are none; and whether the file holds none for it."""
 
 
 def crops(
@@ -107,21 +109,26 @@ def cut(reader: Reader, windows: Ints, pad: Pad = WHITE, band: int = BAND) -> It
     turns = _turn(needed % across, needed // across, across, band)
     needed = needed[np.argsort(turns)]
     ready = np.searchsorted(last[waiting], np.sort(turns), side="right").tolist()
-    table = np.hstack([windows, first, end])
+    order = _in_pieces(waiting, np.hstack([windows, first, end]))
     held: dict[int, _Held] = {}
     left: dict[int, int] = {}
     done = 0
     for number, until in zip(needed.tolist(), ready, strict=True):
         held[number], left[number] = _decoded(reader, number), int(users[number])
-        now = waiting[done:until]
-        for index, (*window, column, row, column_end, row_end) in zip(now.tolist(), table[now].tolist(), strict=True):
-            numbers = [n * across + m for n in range(row, row_end) for m in range(column, column_end)]
-            yield index, _crop(window, [held[each] for each in numbers], level, pad)
-            for each in numbers:
+        for index, (*window, column, row, column_end, row_end) in islice(order, until - done):
+            yield index, _crop(window, range(column, column_end), range(row, row_end), held, level, pad)
+            for each in [n * across + m for n in range(row, row_end) for m in range(column, column_end)]:
                 left[each] -= 1
                 if not left[each]:
                     del left[each], held[each]
         done = until
+
+
+def _in_pieces(order: Ints, table: Ints) -> Iterator[tuple[int, list[int]]]:
+    """Positions in an order, each with its row of a table, as Python's own numbers; not all of them at a time."""
+    for start in range(0, len(order), 1024):
+        part = order[start : start + 1024]
+        yield from zip(part.tolist(), table[part].tolist(), strict=True)
 
 
 def _turn(column: Ints, row: Ints, across: int, band: int) -> Ints:
@@ -166,28 +173,35 @@ def _users(first: Ints, end: Ints, level: Level) -> NDArray[np.int32]:
 def _decoded(reader: Reader, number: int) -> _Held:
     tile = reader.tile(0, number)
     try:
-        return tile, reader.decode(tile)
+        return reader.decode(tile), tile.absent
     except BadInput as problem:
-        return tile, problem
+        return problem, tile.absent
 
 
-def _crop(window: list[int], tiles: list[_Held], level: Level, pad: Pad) -> Crop | BadInput:
-    """Put a window together from its tiles."""
+def _crop(
+    window: list[int], columns: range, rows: range, held: dict[int, _Held], level: Level, pad: Pad
+) -> Crop | BadInput:
+    """Put a window together from the tiles of these columns and rows."""
     x, y, width, height = window
-    inside = min(x, y, level.width - x - width, level.height - y - height) >= 0
+    side_x, side_y = level.tile_width, level.tile_height
+    across = -(-level.width // side_x)
+    inside = x >= 0 and y >= 0 and x + width <= level.width and y + height <= level.height
     pixels = _blank(width, height, None if inside else pad)
-    valid = absent = 0
-    for tile, decoded in tiles:
-        if isinstance(decoded, BadInput):
-            return decoded
-        left, top = max(x, tile.x), max(y, tile.y)
-        right, bottom = min(x + width, tile.x + tile.width), min(y + height, tile.y + tile.height)
-        pixels[top - y : bottom - y, left - x : right - x] = decoded[
-            top - tile.y : bottom - tile.y, left - tile.x : right - tile.x
-        ]
-        area = (right - left) * (bottom - top)
-        valid += area
-        absent += area if tile.absent else 0
+    lefts = [max(x, column * side_x) for column in columns]
+    rights = [*lefts[1:], min(x + width, level.width)]
+    top, absent = max(y, 0), 0
+    for row in rows:
+        bottom = min(y + height, (row + 1) * side_y, level.height)
+        for column, left, right in zip(columns, lefts, rights, strict=True):
+            tile, is_absent = held[row * across + column]
+            if isinstance(tile, BadInput):
+                return tile
+            pixels[top - y : bottom - y, left - x : right - x] = tile[
+                top - row * side_y : bottom - row * side_y, left - column * side_x : right - column * side_x
+            ]
+            absent += (right - left) * (bottom - top) * is_absent
+        top = bottom
+    valid = (rights[-1] - lefts[0]) * (bottom - max(y, 0))
     return Crop(x, y, pixels, valid / (width * height), absent / (width * height))
 
 
