@@ -63,7 +63,6 @@ encoding = "{encoding}"
 [spark]
 master = "local[{cores}]"
 driver_memory = "{memory}"
-quick = {quick}
 shuffle_partitions = {cores}
 [spark.conf]
 "spark.eventLog.enabled" = "true"
@@ -174,9 +173,8 @@ def prepared(folder: Path, options: argparse.Namespace) -> Lake:
     (folder / "events").mkdir(parents=True)
     (folder / "pseudonym.key").write_bytes(bytes(range(32)))
     (folder / "pseudonym.key").chmod(0o600)
-    quick = "true" if options.cells < 20_000 else "false"
     filled = SETTINGS.format(
-        size=SIZE, encoding=options.encoding, cores=options.cores, memory=options.memory, quick=quick,
+        size=SIZE, encoding=options.encoding, cores=options.cores, memory=options.memory,
         events=(folder / "events").as_uri(),
     )  # fmt: skip
     (folder / "hemalake.toml").write_text(filled)

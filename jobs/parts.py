@@ -61,7 +61,7 @@ class Parts:
     def _writer(self, stack: ExitStack, table: str, name: str) -> pq.ParquetWriter:
         schema = self.schemas[table]
         images = {field.name for field in schema if pa.types.is_binary(field.type)}
-        stream = stack.enter_context(self.store.writing(f"{self.uri}/{table}/{name}"))
+        stream = stack.enter_context(self.store.writing(f"{self.uri}/{table}/{name}", read_soon=False))
         writer = pq.ParquetWriter(
             stream,
             schema,

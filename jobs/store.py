@@ -73,9 +73,15 @@ class Store:
         with self.writing(uri) as stream:
             stream.write(data)
 
-    def writing(self, uri: str) -> _Upload:
-        """A context whose stream becomes the content of the URI when it ends without an error."""
-        return _Upload(self, uri)
+    def writing(self, uri: str, *, read_soon: bool = True) -> _Upload:
+        """A context whose stream becomes the content of the URI when it ends without an error.
+
+        Args:
+            uri: of the file or object.
+            read_soon: False for what nobody reads in a while: it goes to the disk at once and leaves the system's
+                cache to others, which costs less than to find memory for all of it.
+        """
+        return _Upload(self, uri, read_soon)
 
     def write_new(self, uri: str, data: bytes) -> bool:
         """Put bytes at the URI unless something is there; whether it was put. Holds among concurrent writers."""
@@ -207,8 +213,8 @@ class Store:
 class _Upload:
     """Collects bytes beside the target and puts them there at the end."""
 
-    def __init__(self, store: Store, uri: str) -> None:
-        self._store, self._uri = store, uri
+    def __init__(self, store: Store, uri: str, read_soon: bool) -> None:
+        self._store, self._uri, self._read_soon = store, uri, read_soon
         self._path: Path | None = None
         self._stream: BinaryIO
 
@@ -224,6 +230,10 @@ class _Upload:
 
     def __exit__(self, kind: object, *_: object) -> None:
         if self._path is not None:
+            if not self._read_soon:
+                self._stream.flush()
+                os.fdatasync(self._stream.fileno())
+                os.posix_fadvise(self._stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
             self._stream.close()
             if kind is None:
                 self._path.replace(_local(self._uri))
