@@ -85,9 +85,12 @@ def run(scan: Path, annotations: Path, out: Path, options: Options) -> Outcome:
     except BadInput as bad:
         level, problem = Level(1, 1, 1.0, 1, 1), bad.reason.sentence
     side = sides(options, outcome.mpp, outcome.mpp_missing) if not problem else (options.size, options.size)
-    out.mkdir(parents=True, exist_ok=True)
-    _write_index(out, [])
-    shapes = read_shapes(annotations, scan=scan.name, size=size, image=scan)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        _write_index(out, [])
+    except OSError:
+        raise UsageError("the output folder cannot be made, or not be written to.") from None
+    shapes = read_shapes(annotations, scan=scan.resolve().as_posix(), size=size, image=scan)
     plans = [plan(shapes, side, level, options, problem)]
     if options.context:
         scale = options.context / options.size
@@ -200,7 +203,8 @@ def _written(work: _Work, index: int, found: Crop | BadInput) -> tuple[str, str]
         (work.out / plan.names[index]).write_bytes(ENCODERS[work.options.format](pixels))
     except OSError:
         return "failed", _NOT_WRITTEN
-    return plan.status[index], _ABSENT if found.absent_fraction else plan.reasons[index]
+    reasons = (plan.reasons[index], _ABSENT if found.absent_fraction else "")
+    return plan.status[index], " ".join(filter(None, reasons))
 
 
 def _undo(plan: Plan, out: Path) -> None:

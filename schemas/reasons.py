@@ -23,6 +23,7 @@ class Reason(StrEnum):
     BURNED_IN_TEXT = "burned_in_text"
     NOT_REWRITABLE = "not_rewritable"
     SCAN_MISSING = "scan_missing"
+    SCAN_AMBIGUOUS = "scan_ambiguous"
     PATIENT_MISSING = "patient_missing"
     BOX_WITHOUT_AREA = "box_without_area"
     OUTSIDE_SCAN = "outside_scan"
@@ -67,6 +68,7 @@ _SENTENCES: dict[Reason, str] = {
     Reason.BURNED_IN_TEXT: "The pixels seem to hold text; a person must look at them.",
     Reason.NOT_REWRITABLE: "This format cannot be rewritten without what may identify the patient.",
     Reason.SCAN_MISSING: "The annotation names a scan that has not arrived.",
+    Reason.SCAN_AMBIGUOUS: "More than one image has the name that the annotation gives, and no folder says which.",
     Reason.PATIENT_MISSING: "The unit names no patient that is known.",
     Reason.BOX_WITHOUT_AREA: "The shape has no area.",
     Reason.OUTSIDE_SCAN: "The centre of the shape lies outside its scan.",

@@ -16,6 +16,13 @@ SHAPES = Table(
         Column("source", "string", "The source that delivered it."),
         Column("delivery", "string", "The delivery that it came with."),
         Column("scan_name", "string", "Name of the scan, as the annotation gives it.", privacy=Privacy.DIRECT),
+        Column(
+            "image",
+            "string",
+            "The scan’s file as the annotation writes it, with its folders; null where it names none.",
+            nullable=True,
+            privacy=Privacy.DIRECT,
+        ),
         Column("geometry_type", "string", "Kind of shape.", values=("point", "box", "polygon")),
         Column(
             "coordinates",

@@ -52,7 +52,7 @@ INGEST = Stage(
     ),
     unit="file",
     settings=("sources",),
-    version="2",
+    version="3",
 )
 DEIDENTIFY = Stage(
     name="deidentify",
@@ -79,7 +79,7 @@ DEIDENTIFY = Stage(
     ),
     unit="file, record and annotation",
     settings=("sources", "deidentify"),
-    version="4",
+    version="5",
 )
 CROP = Stage(
     name="crop",

@@ -77,14 +77,14 @@ def _shapes(item: Any, position: int, images: Mapping[str, str], classes: Mappin
         return [malformed(position)]
     image_id, class_id, own = (words(item.get(key)) for key in ("image_id", "category_id", "id"))
     if images and image_id not in images:
-        return [malformed(position)]
+        return [malformed(position, own=own)]
     image, label = images.get(image_id) or image_id, classes.get(class_id) or class_id
     annotator = next((found for key in _ANNOTATOR_KEYS if (found := words(item.get(key)))), "")
     facts = {"confidence": item["score"], "annotator_kind": "model"} if "score" in item else NO_FACTS
     try:
         drawn = _drawn(item)
     except (ValueError, TypeError, KeyError, IndexError, OverflowError):
-        return [malformed(position, image)]
+        return [malformed(position, image, own=own)]
     several = len(drawn) > 1
     return [
         Shape(

@@ -62,10 +62,9 @@ def feature_shapes(feature: Any, position: int) -> Iterable[Shape]:
     try:
         drawn = _drawn(geometry)
     except (TypeError, ValueError, IndexError, KeyError, RecursionError):
-        return [malformed(position)]
+        return [malformed(position, own=_own_id(feature))]
     label, annotator, facts = _said(feature)
-    own = words(feature.get("id"))
-    own = "" if _TYPE_AS_ID.fullmatch(own) else own
+    own = _own_id(feature)
     several = len(drawn) > 1
     return [
         Shape(
@@ -74,6 +73,11 @@ def feature_shapes(feature: Any, position: int) -> Iterable[Shape]:
         )
         for part, (kind, coordinates) in enumerate(drawn)
     ]  # fmt: skip
+
+
+def _own_id(feature: Any) -> str:
+    own = words(feature.get("id")) if isinstance(feature, dict) else ""
+    return "" if _TYPE_AS_ID.fullmatch(own) else own
 
 
 def _drawn(geometry: Any) -> list[Drawn]:

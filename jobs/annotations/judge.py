@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,15 +24,16 @@ def judged(
         size: width and height of the scan, in pixels, where they are known.
         classes: names of labels that are numbers.
     """
-    found = list(_judged(shapes, size, classes))
+    found = list(_judged(list(shapes), size, classes))
     if any(shape.label for shape in found):
         found = [_labelled(shape) for shape in found]
     return found
 
 
-def _judged(shapes: Iterable[Shape], size: tuple[int, int] | None, classes: Mapping[str, str]) -> Iterator[Shape]:
+def _judged(shapes: Sequence[Shape], size: tuple[int, int] | None, classes: Mapping[str, str]) -> Iterator[Shape]:
     seen: set[Key] = set()
     ids: set[str] = set()
+    own = {shape.annotation for shape in shapes if shape.annotation != str(shape.position)}
     for shape in shapes:
         changes: dict[str, Any] = {}
         coordinates, reason = shape.coordinates, shape.reason
@@ -46,9 +47,9 @@ def _judged(shapes: Iterable[Shape], size: tuple[int, int] | None, classes: Mapp
         reason = reason or (Reason.DUPLICATE_SHAPE if is_repeated(shape, seen) else "")
         if reason != shape.reason:
             changes["reason"] = reason
-        if shape.annotation in ids:
+        if shape.annotation in ids or (shape.annotation in own and shape.annotation == str(shape.position)):
             changes["annotation"] = f"{shape.annotation}#{shape.position}"
-        ids.add(shape.annotation)
+        ids.add(changes.get("annotation", shape.annotation))
         if shape.label in classes:
             changes["label"] = classes[shape.label]
         yield replace(shape, **changes) if changes else shape
@@ -65,7 +66,7 @@ def in_pixels(coordinates: Iterable[float], width: float, height: float) -> tupl
 
 def is_repeated(shape: Shape, seen: set[Key]) -> bool:
     """Whether a shape like it in all but its id was seen; it is added to those seen."""
-    key = (shape.coordinates, shape.kind, shape.label, shape.annotator, shape.image, shape.facts.get("round"))
+    key = (shape.coordinates, shape.kind, shape.label, shape.annotator, shape.image, str(shape.facts.get("round")))
     if key in seen:
         return True
     seen.add(key)

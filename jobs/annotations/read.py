@@ -22,14 +22,16 @@ def read_shapes(
 
     Args:
         path: a file of Pascal VOC, COCO, YOLO, CSV, GeoJSON, ASAP XML or DICOM annotations.
-        scan: name of the scan; of a file that names several images, only the shapes of this one are given.
+        scan: name of the scan, or its path where folders tell images of one name apart; of a file that names
+            several images, only the shapes of this one are given.
         size: width and height of the scan, in pixels; without it no shape is found to lie beyond its far sides.
         image: the scan, as a file or the folder of its DICOM series; YOLO takes its size from it where `size`
             is not given, DICOM annotations the place of its levels, frames and origin. Where it is not named,
             it is looked for beside `path`.
 
     Raises:
-        BadInput: the file as a whole cannot be read, is of no known format, or is about other scans.
+        BadInput: the file as a whole cannot be read, is of no known format, or is about other scans; SCAN_AMBIGUOUS
+            where it is not clear which of its images the scan is.
     """
     try:
         with path.open("rb") as stream:
@@ -53,6 +55,8 @@ def _of_scan(shapes: list[Shape], named: set[str], scan: str) -> list[Shape]:
     if len(images) < 2:
         return shapes
     wanted = meant(images, scan)
+    if len(wanted) > 1:
+        raise BadInput(Reason.SCAN_AMBIGUOUS)
     found = [shape for shape in shapes if shape.image in wanted or not shape.image]
     if not wanted and not found:
         raise BadInput(Reason.SCAN_MISSING)

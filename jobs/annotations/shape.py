@@ -54,9 +54,9 @@ class Shape:
         return bounds(self.coordinates) if self.coordinates else _NOWHERE
 
 
-def malformed(position: int, image: str = "", reason: Reason = Reason.MALFORMED_RECORD) -> Shape:
-    """A shape of which nothing can be read: it is counted, with its reason."""
-    return Shape(str(position), "", (), image=image, reason=reason, position=position)
+def malformed(position: int, image: str = "", reason: Reason = Reason.MALFORMED_RECORD, own: str = "") -> Shape:
+    """A shape of which nothing but perhaps its own id can be read: it is counted, with its reason."""
+    return Shape(own or str(position), "", (), image=image, reason=reason, position=position)
 
 
 def number(value: object) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jobs.annotations.shape import NO_FACTS, Shape, malformed, number, words
 from jobs.annotations.text import skip
@@ -34,6 +34,7 @@ MIDDLES = (
 CENTRES = tuple((*middle, *size) for middle in MIDDLES for size in (("width", "height"), ("w", "h")))
 """Centre, width and height of a box."""
 SIZES = (
+    ("bx", "by", "width", "height"),
     ("x", "y", "width", "height"),
     ("x", "y", "w", "h"),
     ("xmin", "ymin", "width", "height"),
@@ -62,6 +63,8 @@ _DECIMAL_COMMA = re.compile(r"\s*[-+]?\d+,(?!\d{3}\s*$)\d+\s*")
 """With three digits behind it, a comma could as well stand between thousands: that is not guessed."""
 _HINT = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
 """First line by which Excel is told the delimiter."""
+_BEYOND = 0.5
+"""By how much a fraction may lie outside the image."""
 _PIXELS = re.compile(r"(?:px|pixels?)$")
 
 Maker = Callable[[float, float, float, float], tuple[float, ...]]
@@ -176,13 +179,32 @@ def read_table(text: str) -> Iterator[Shape]:
     layout = layout_of(header, delimiter)
     if layout is None:
         raise BadInput(Reason.HEADER_MISSING)
+    if _sizes_are_of_the_image(text, layout):
+        layout = replace(layout, kind="point", numbers=layout.numbers[:2])
     unit = "fraction" if _in_fractions(text, layout) else "px"
     for position, row in enumerate(rows):
         yield _shape(row, position, layout, unit)
 
 
+def _sizes_are_of_the_image(text: str, layout: Layout) -> bool:
+    """Whether width and height, which stand apart from x and y, are one size that holds all of these points."""
+    if layout.make is not _sized or layout.numbers[2] == layout.numbers[1] + 1:
+        return False
+    sizes = set()
+    _, _, rows = open_table(text)
+    for row in rows:
+        try:
+            x, y, width, height = _numbers(row, layout)
+        except ValueError:
+            continue
+        sizes.add((width, height))
+        if len(sizes) > 1 or not (0 <= x < width and 0 <= y < height):
+            return False
+    return bool(sizes)
+
+
 def _in_fractions(text: str, layout: Layout) -> bool:
-    """Whether no number of a shape exceeds one, and some are no integers."""
+    """Whether no number exceeds one by more than shapes reach beyond their image, and some are no integers."""
     broken = False
     _, _, rows = open_table(text)
     for row in rows:
@@ -190,7 +212,7 @@ def _in_fractions(text: str, layout: Layout) -> bool:
             numbers = _numbers(row, layout)
         except ValueError:
             continue
-        if not all(0 <= value <= 1 for value in numbers):
+        if not all(-_BEYOND <= value <= 1 + _BEYOND for value in numbers):
             return False
         broken = broken or any(value % 1 for value in numbers)
     return broken
@@ -219,7 +241,7 @@ def _shape(row: Sequence[str], position: int, layout: Layout, unit: str) -> Shap
         if layout.image is not None and not image:
             raise ValueError("no image named")
     except ValueError:
-        return malformed(position, image)
+        return malformed(position, image, own=said(layout.id))
     coordinates = layout.make(*numbers) if layout.kind == "box" else tuple(numbers)
     facts = {fact: row[index] for fact, index in layout.facts.items()} or NO_FACTS
     own = said(layout.id) or str(position)

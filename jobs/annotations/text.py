@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from collections.abc import Collection, Iterator
@@ -17,11 +18,13 @@ _LENIENT = json.JSONDecoder(parse_int=float)  # an integer of more digits than P
 
 
 def decode(data: bytes) -> str:
-    """Text in UTF-8 or UTF-16 (by its mark), else in Windows-1252, which older laboratory systems write."""
+    """Text in UTF-8 or UTF-16, by its mark; UTF-8 without one; else Windows-1252, as older laboratory systems write."""
     if data[:2] in UTF16:
         return data.decode("utf-16", errors="replace")
+    if data.startswith(codecs.BOM_UTF8):
+        return data.removeprefix(codecs.BOM_UTF8).decode("utf-8", errors="replace")
     try:
-        return data.decode("utf-8-sig")
+        return data.decode("utf-8")
     except UnicodeDecodeError:
         return data.decode("cp1252", errors="replace")
 

@@ -21,6 +21,8 @@ CONTEXT = "context"
 Bools = NDArray[np.bool_]
 _STILL_CUT = frozenset({Reason.DUPLICATE_SHAPE, Reason.UNLABELLED, Reason.LABEL_UNKNOWN})
 """What makes a label useless but not the place: these are cut, and the reason is noted."""
+_DIGITS = 6
+"""Of a corner, behind the point, before it is brought to whole pixels."""
 _EDGE = "The crop would reach beyond the scan's edge."
 
 
@@ -104,7 +106,9 @@ def places(centers: NDArray[np.floating], side: tuple[int, int], level: Level, b
         border: `pad`, `shift` or `skip`.
     """
     known: Bools = np.all(np.abs(np.nan_to_num(centers, nan=np.inf)) < 2**40, axis=1)
-    corners = np.floor(np.where(known[:, None], centers, 0) - np.array(side) / 2).astype(np.int64)
+    # Millimetres that were brought to pixels miss a whole number by the last digits of a float.
+    exact = np.round(np.where(known[:, None], centers, 0) - np.array(side) / 2, _DIGITS)
+    corners = np.floor(exact).astype(np.int64)
     room = np.array([level.width, level.height]) - np.array(side)
     shifted = np.clip(corners, np.minimum(room, 0), np.maximum(room, 0))
     moved: Bools = np.any(shifted != corners, axis=1)

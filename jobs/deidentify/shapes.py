@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jobs.accounting import HELD_TYPE, held_row
+from jobs.annotations.names import nearest
 from jobs.deidentify.annotations import clean_shape
 from jobs.deidentify.scans import pseudonyms_of
 from jobs.errors import BadInput
@@ -28,6 +29,8 @@ SHAPES_SCHEMA = ddl({
     "unit": "string",
 })  # fmt: skip
 """A shape, which is an annotation or held back; of a file that has none any more, the key alone."""
+PLACE = ("scan_path", "scan_id", "patient_id", "withdrawn", "width_px", "height_px")
+"""What is known of a scan to which shapes may belong."""
 
 
 def cleaned(lake: Lake, work: Work, scans: DataFrame, images: DataFrame, withdrawn: DataFrame) -> DataFrame:
@@ -45,7 +48,7 @@ def cleaned(lake: Lake, work: Work, scans: DataFrame, images: DataFrame, withdra
     moved = places.join(scans.select("scan_id"), "scan_id", "left_semi").select("source", "scan_name")
     touched = shapes.join(moved, ["source", "scan_name"], "left_semi").select("path")
     paths = changed.union(touched).distinct()
-    located = shapes.join(paths, "path", "left_semi").join(places, ["source", "scan_name"], "left")
+    located = shapes.join(paths, "path", "left_semi").join(by_name(places), ["source", "scan_name"], "left")
     gone = paths.join(located, "path", "left_anti")
     rows = located.unionByName(gone, allowMissingColumns=True)
     count = 2 * lake.spark.sparkContext.defaultParallelism
@@ -54,7 +57,7 @@ def cleaned(lake: Lake, work: Work, scans: DataFrame, images: DataFrame, withdra
 
 
 def scan_places(lake: Lake, images: DataFrame, withdrawn: DataFrame) -> DataFrame:
-    """One row a scan as annotations name it: source, scan_name, scan_id, patient_id, withdrawn, width_px, height_px.
+    """One row a scan with the name by which annotations call it: source, scan_name, and the fields of `PLACE`.
 
     Size is null where the scan was held back; then it counts as not arrived.
     """
@@ -62,8 +65,8 @@ def scan_places(lake: Lake, images: DataFrame, withdrawn: DataFrame) -> DataFram
 
     named = (
         images.where(F.col("scan_name").isNotNull())
-        .groupBy("source", "scan_name")
-        .agg(F.first("scan_ref").alias("scan_ref"), F.first("patient_id", ignorenulls=True).alias("patient_id"))
+        .groupBy("source", "scan_name", "scan_ref")
+        .agg(F.min("path").alias("scan_path"), F.first("patient_id", ignorenulls=True).alias("patient_id"))
     )
     flags = withdrawn.withColumn("withdrawn", F.lit(True))
     settings = lake.settings
@@ -71,9 +74,16 @@ def scan_places(lake: Lake, images: DataFrame, withdrawn: DataFrame) -> DataFram
     def keyed(row: Row) -> Iterable[Row]:
         return [row | {"scan_id": pseudonyms_of(settings.key_path()).key_for("scan", row.pop("scan_ref"))}]
 
-    schema = "source string, scan_name string, patient_id string, withdrawn boolean, scan_id string"
+    schema = "source string, scan_name string, scan_path string, patient_id string, withdrawn boolean, scan_id string"
     places = mapped(named.join(flags, "patient_id", "left"), schema, keyed)
     return places.join(lake.read("curated.scans").select("scan_id", "width_px", "height_px"), "scan_id", "left")
+
+
+def by_name(places: DataFrame) -> DataFrame:
+    """source, scan_name, and all `places` of that name: two folders may hold scans of one name."""
+    from pyspark.sql import functions as F
+
+    return places.groupBy("source", "scan_name").agg(F.collect_list(F.struct(*PLACE)).alias("places"))
 
 
 @dataclass
@@ -104,11 +114,25 @@ class ShapeCleaner:
 
 
 def _clean_one(shape: Row, pseudonyms: Pseudonyms, vocabulary: Vocabulary) -> Row:
-    if shape["withdrawn"]:
+    place = _place(shape)
+    if place["withdrawn"]:
         raise BadInput(Reason.CONSENT_WITHDRAWN)
-    if shape["width_px"] is None:
+    if place["width_px"] is None:
         raise BadInput(Reason.SCAN_MISSING)
-    return clean_shape(shape, pseudonyms, vocabulary)
+    return clean_shape(shape | place, pseudonyms, vocabulary)
+
+
+def _place(shape: Row) -> Row:
+    """The scan that a shape means."""
+    places: list[Row] = shape["places"] or []
+    if not places:
+        raise BadInput(Reason.SCAN_MISSING)
+    if len(places) == 1:
+        return places[0]
+    found = nearest([place["scan_path"] for place in places], shape["image"] or "", shape["path"])
+    if len(found) > 1:
+        raise BadInput(Reason.SCAN_AMBIGUOUS)
+    return places[found[0]]
 
 
 def _only_once(row: Row, seen: set[bytes]) -> None:

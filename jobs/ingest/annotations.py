@@ -137,6 +137,7 @@ def _add(content: Content, scan: str, shape: Shape, source: Source) -> None:
         {
             "position": shape.position,
             "scan_name": scan,
+            "image": shape.image or None,
             "geometry_type": shape.kind,
             "coordinates": list(shape.coordinates),
             "unit": shape.unit,

@@ -14,7 +14,7 @@ from typing import Any
 import pydicom
 from pydicom.dataset import Dataset
 
-from jobs.errors import BadInput
+from jobs.errors import BadInput, UsageError
 from jobs.pixels.dicom_codecs import FrameDecoder
 from jobs.pixels.frames import Frames
 from jobs.pixels.reader import TILES_MOST, Level, tile_count
@@ -69,6 +69,7 @@ def matrices(parts: Sequence[Part], focal_plane: float | None, optical_path: str
 
     Raises:
         BadInput: UNREADABLE, where frames are missing, lie beside the grid or claim the same place; TOO_LARGE.
+        UsageError: there is no such optical path.
     """
     sizes: dict[tuple[int, int], list[Part]] = defaultdict(list)
     for part in parts:
@@ -192,7 +193,7 @@ def _chosen(planes: list[Plane], focal_plane: float | None, optical_path: str | 
     path = paths[0] if optical_path is None else optical_path
     heights = sorted(plane.z for plane in planes if plane.path == path)
     if not heights:
-        raise BadInput(Reason.UNREADABLE)
+        raise UsageError("the scan has no optical path of this identifier. Leave it out for the first.")
     wanted = (heights[0] + heights[-1]) / 2 if focal_plane is None else focal_plane
     return Plane(path, min(heights, key=lambda z: (abs(z - wanted), z)))
 

@@ -22,6 +22,7 @@ from schemas.reasons import Reason
 Colour = Literal["RGB", "YCBCR", "GRAY"]
 _SOF = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF, 0xF7})
 """Frame headers; the last is that of JPEG-LS (ITU-T T.87 C.1.1)."""
+_EOI = b"\xff\xd9"
 _STANDALONE = frozenset({0x01, *range(0xD0, 0xD8)})
 
 
@@ -113,10 +114,22 @@ def decode(
         if found.bits != 8:
             return to_rgb(np.asarray(imagecodecs.jpeg8_decode(data)), bits=found.bits)
         if found.components == 1 or space == by_itself:
-            return np.asarray(simplejpeg.decode_jpeg(data, "RGB", fastdct=False, fastupsample=False))
+            return _rgb(data)
         return np.asarray(imagecodecs.jpeg8_decode(data, colorspace=space, outcolorspace="RGB"))
     except (ValueError, RuntimeError, imagecodecs.Jpeg8Error):
         raise BadInput(Reason.UNREADABLE) from None
+
+
+def _rgb(data: bytes) -> NDArray[np.uint8]:
+    """By libjpeg-turbo, strictly: what it would guess is an error, but for zeros that fill a stream up to its end."""
+    try:
+        return np.asarray(simplejpeg.decode_jpeg(data, "RGB", fastdct=False, fastupsample=False))
+    except ValueError:
+        filled = data.removesuffix(_EOI)
+        bare = filled.rstrip(b"\0")
+        if data == filled or bare == filled:
+            raise
+        return np.asarray(simplejpeg.decode_jpeg(bare + _EOI, "RGB", fastdct=False, fastupsample=False))
 
 
 def with_tables(data: bytes, tables: bytes | None) -> bytes:

@@ -15,7 +15,7 @@ from schemas.reasons import Reason
 
 OWN = frozenset({"aperio", "dicom", "generic-tiff"})
 """Formats that the project's own readers read, tile by tile, faster and by ranges."""
-_TILE = 512
+_TILE = 256
 """Side of a tile, in pixels, where the file states none that is handy."""
 _HANDY = (128, 2048)
 
@@ -46,14 +46,13 @@ class OpenSlideReader:
         """
         import openslide
 
-        self._keep = keep
+        self._keep, self._path = keep, path
         try:
-            self._slide = openslide.OpenSlide(path)
+            self._open()
         except openslide.OpenSlideUnsupportedFormatError:
             raise BadInput(Reason.UNKNOWN_FORMAT) from None
         except (openslide.OpenSlideError, OSError):
             raise BadInput(Reason.UNREADABLE) from None
-        self._slide.set_cache(openslide.OpenSlideCache(1 << 25))
         facts = dict(self._slide.properties)
         self.levels = tuple(
             Level(width, height, self._slide.dimensions[0] / width, *_tile_size(facts, number))
@@ -66,6 +65,12 @@ class OpenSlideReader:
         self.size = (self.levels[0].width, self.levels[0].height)
         self.mpp, self.mpp_missing = _mpp(facts)
         self.info = _info(facts)
+
+    def _open(self) -> None:
+        import openslide
+
+        self._slide = openslide.OpenSlide(self._path)
+        self._slide.set_cache(openslide.OpenSlideCache(1 << 25))
 
     def tiles(self, level: int) -> Iterator[Tile]:
         """All tiles of a level, row by row."""
@@ -84,6 +89,7 @@ class OpenSlideReader:
             corner = (round(tile.x * scale), round(tile.y * scale))
             region = self._slide.read_region(corner, tile.level, (tile.width, tile.height))
         except openslide.OpenSlideError:
+            self._reopen()
             raise BadInput(Reason.UNREADABLE) from None
         pixels = np.asarray(region)
         colours, alpha = pixels[..., :3], pixels[..., 3:]
@@ -93,6 +99,16 @@ class OpenSlideReader:
         mixed = colours.astype(np.uint16) * alpha + ground * (255 - alpha.astype(np.uint16))
         laid: NDArray[np.uint8] = ((mixed + 127) // 255).astype(np.uint8)
         return laid
+
+    def _reopen(self) -> None:
+        """After an error OpenSlide refuses all that is asked of a slide, and not the broken tile alone."""
+        import openslide
+
+        self._slide.close()
+        try:
+            self._open()
+        except (openslide.OpenSlideError, OSError):
+            raise BadInput(Reason.UNREADABLE) from None
 
 
 def _tile_size(facts: dict[str, str], number: int) -> tuple[int, int]:

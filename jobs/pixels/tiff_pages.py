@@ -28,6 +28,8 @@ _PLAIN = frozenset({1, 5, 8, 32773, 32946, 34925, 34926, 50000})
 _SAMPLES_MOST = 4 * PIXELS_MOST
 _FOREIGN = ("is_ndpi", "is_scn", "is_bif", "is_philips")
 """Flags of tifffile for slides whose tiles lie by other rules than those of TIFF: OpenSlide knows them."""
+_TRESTLE = "MedScan"
+"""Software (tag 305) of Trestle's slides, whose tiles overlap; tifffile has no flag for them."""
 
 
 def pages(file: BinaryIO) -> list[Any]:
@@ -65,7 +67,7 @@ def _pointer(file: BinaryIO, place: int) -> int:
 def pyramid(pages: list[Any]) -> list[Any]:
     """The first page, and the tiled ones that are the same picture in less pixels and can be shown."""
     first = pages[0]
-    if any(getattr(first, flag) for flag in _FOREIGN):
+    if any(getattr(first, flag) for flag in _FOREIGN) or str(first.software).startswith(_TRESTLE):
         raise BadInput(Reason.UNREADABLE)
     check(first)
     found = [first]

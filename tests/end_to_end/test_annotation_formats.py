@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -35,23 +36,49 @@ FILES = {
 }
 
 
-@pytest.fixture
-def annotated(lake, tmp_path) -> Lake:
-    """A lake with one field and its annotations, after ingest and de-identification."""
-    folder = tmp_path / "landing" / "public" / "d1"
+def picture(size: tuple[int, int]) -> bytes:
+    """A field of noise."""
     image = io.BytesIO()
-    noise = np.random.default_rng(1).integers(0, 255, (SIZE[1] // 20, SIZE[0] // 20, 3), dtype=np.uint8)
-    Image.fromarray(noise).resize(SIZE, Image.Resampling.BICUBIC).save(image, "PNG")
-    for name, data in {"s.png": image.getvalue(), **FILES}.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(data)
-    source = Source(patients="none", labels={"0": "BLA", "1": "EBO"}, settle_seconds=0.0)
-    settled = Lake(replace(lake.settings, sources={"public": source}), lake.spark)
-    pipeline.run(settled, [stage for stage in STAGES if stage.name in ("ingest", "deidentify")])
-    return settled
+    noise = np.random.default_rng(1).integers(0, 255, (size[1] // 20, size[0] // 20, 3), dtype=np.uint8)
+    Image.fromarray(noise).resize(size, Image.Resampling.BICUBIC).save(image, "PNG")
+    return image.getvalue()
 
 
-def test_every_format_comes_to_the_same_shapes(annotated):
+@pytest.fixture
+def arrived(lake, tmp_path) -> Callable[[dict[str, bytes]], Lake]:
+    """Deliver files by their names: the lake after ingest and de-identification."""
+
+    def deliver(files: dict[str, bytes]) -> Lake:
+        for name, data in files.items():
+            path = tmp_path / "landing" / "public" / "d1" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        source = Source(patients="none", labels={"0": "BLA", "1": "EBO"}, settle_seconds=0.0)
+        settled = Lake(replace(lake.settings, sources={"public": source}), lake.spark)
+        pipeline.run(settled, [stage for stage in STAGES if stage.name in ("ingest", "deidentify")])
+        return settled
+
+    return deliver
+
+
+def test_scans_of_one_name_keep_their_own_shapes(arrived):
+    """A shape belongs to the scan in the folder that it names or lies in; one that says neither is held back."""
+    wide, narrow, box = (600, 400), (500, 400), Drawn("box", (40, 50, 90, 110), "BLA")
+    settled = arrived({
+        "a/s.png": picture(wide),
+        "b/s.png": picture(narrow),
+        "b/s.json": writers.coco([box], narrow, "s.png"),
+        "named.json": writers.coco([box._replace(label="EBO")], wide, "a/s.png"),
+        "silent.json": writers.coco([box], wide, "s.png"),
+    })  # fmt: skip
+    rows = settled.read("curated.annotations").join(settled.read("curated.scans"), "scan_id").collect()
+    assert {(row.label_code, row.width_px) for row in rows} == {("EBO", 600), ("BLA", 500)}
+    held = settled.read("restricted.quarantine").where("unit_kind = 'annotation'").collect()
+    assert [(row.reason, row.unit_id) for row in held] == [("scan_ambiguous", "public/d1/silent.json#0")]
+
+
+def test_every_format_comes_to_the_same_shapes(arrived):
+    annotated = arrived({"s.png": picture(SIZE), **FILES})
     rows = annotated.read("curated.annotations").collect()
     found: dict[str, list[tuple[str, list[float]]]] = {}
     for row in rows:

@@ -42,6 +42,26 @@ def field(tmp_path: Path) -> Path:
     return path
 
 
+def test_images_of_one_name_in_two_folders(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        Image.fromarray(image()).save(tmp_path / name / "field.png")
+    (tmp_path / "cells.csv").write_text("image,x,y,label\na/field.png,50,35,blast\nb/field.png,30,20,lymph\n")
+    code, rows = crop(tmp_path / "b" / "field.png", tmp_path / "cells.csv", tmp_path / "out", "--size", str(SIDE))
+    assert code == 0
+    assert [(row["x"], row["y"]) for row in rows] == [("20", "10")]
+
+
+def test_millimetres_that_miss_a_whole_pixel_by_the_last_digit(field, tmp_path):
+    code, rows = crop(field, points(tmp_path, (29.9999999999, 40.0)), tmp_path / "out", "--size", str(SIDE))
+    assert (code, rows[0]["x"]) == (0, "20")
+
+
+def test_an_output_folder_that_cannot_be_made_is_wrong_use(field, tmp_path):
+    arguments = ["crop-files", str(field), "--annotations", str(points(tmp_path, (1, 1))), str(field / "out")]
+    assert cli.main(arguments) == 2
+
+
 CELLS = ((50.0, 35.0), (33.7, 20.2), (2.0, 69.0), (100.5, 35.0))
 
 

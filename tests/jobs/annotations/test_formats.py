@@ -132,6 +132,18 @@ class TestCoco:
         assert read(text, "c.png") == []
         assert len(read(text)) == 3
 
+    def test_folders_tell_images_of_one_name_apart(self, read):
+        images = [{"id": n, "file_name": name} for n, name in enumerate(("train/a.png", "val/a.png"))]
+        text = coco(*({"image_id": n, "bbox": [n, n, 9, 9]} for n in (0, 1)), images=images)
+        assert [shape.image for shape in read(text, "/data/val/a.png")] == ["val/a.png"]
+        with pytest.raises(BadInput) as problem:
+            read(text, "/data/a.png")
+        assert problem.value.reason is Reason.SCAN_AMBIGUOUS
+
+    def test_a_malformed_one_keeps_its_id(self, read):
+        shapes = ({"id": n, "image_id": 1, "bbox": box} for n, box in ((3, [1, 2, 30, 40]), (4, [1]), (1, [5] * 4)))
+        assert [shape.annotation for shape in read(coco(*shapes))] == ["3", "4", "1"]
+
     def test_a_file_about_other_scans_is_refused(self, read):
         images = [{"id": 1, "file_name": "a.png"}, {"id": 2, "file_name": "b.png"}]
         with pytest.raises(BadInput) as problem:
@@ -229,6 +241,30 @@ class TestTable:
         assert [s.reason for s in read(text)] == [Reason.MALFORMED_RECORD, Reason.PLACE_UNKNOWN]
         assert read(text, size=(100, 50))[1].box == (0, 5, 50, 50)
 
+    def test_fractions_may_reach_a_little_beyond(self, read):
+        text = "x,y\n0.5,0.5\n0.25,0.75\n1.002,0.5\n"
+        found = read(text, size=(100, 50))
+        assert [shape.box[:2] for shape in found] == [(50, 25), (25, 37.5), (pytest.approx(100.2), 25)]
+        assert [shape.reason for shape in found] == ["", "", Reason.OUTSIDE_SCAN]
+
+    def test_a_bounding_rectangle_is_the_box_and_not_the_centroid(self, read):
+        text = "Area,Mean,X,Y,BX,BY,Width,Height\n90,12,110.5,120.5,100,110,20,21\n"  # as ImageJ writes
+        assert [shape.box for shape in read(text)] == [(100, 110, 120, 131)]
+
+    def test_the_size_of_the_image_is_none_of_its_shapes(self, read):
+        text = "filename,width,height,class,x,y\na.png,600,400,BLA,100,120\na.png,600,400,BLA,10,12\n"
+        assert [(shape.kind, shape.box[:2]) for shape in read(text)] == [("point", (100, 120)), ("point", (10, 12))]
+        apart = text.replace("600,400,BLA,10,", "20,30,BLA,10,")
+        assert [shape.box for shape in read(apart)] == [(100, 120, 700, 520), (10, 12, 30, 42)]
+
+    def test_a_row_that_cannot_be_read_keeps_its_id(self, read):
+        found = read("id,x,y\n7,10,10\n8,,20\n1,50,60\n")
+        assert [shape.annotation for shape in found] == ["7", "8", "1"]
+
+    def test_a_position_gives_way_to_an_id(self, read):
+        found = read("id,x,y\n7,10,10\n,20,20\n1,50,60\n")
+        assert [shape.annotation for shape in found] == ["7", "1#1", "1"]
+
     def test_only_the_scan_that_is_meant(self, read):
         text = "slide,x,y,class,id\nA/1.svs,1,2,BLA,p\n2.svs,3,4,BLA,q\n"
         assert [(shape.box[0], shape.annotation) for shape in read(text, "1.svs")] == [(1, "p")]
@@ -241,6 +277,15 @@ class TestTable:
 
 
 class TestGeojson:
+    def test_a_mark_of_utf8_whatever_stands_where_the_first_look_ends(self, read):
+        for more in range(4):
+            text = json.dumps([feature("Point", [1, 2], id="é" * 4096 + "x" * more)], ensure_ascii=False)
+            assert [shape.box[:2] for shape in read("\ufeff" + text)] == [(1, 2)]
+
+    def test_facts_of_any_kind(self, read):
+        odd = feature("Point", [1, 2], properties={"metadata": {"round": [1, 2]}})
+        assert [shape.box[:2] for shape in read(json.dumps([odd]))] == [(1, 2)]
+
     def test_as_qupath_writes(self, read):
         hole = [[2, 2], [4, 2], [4, 4], [2, 2]]
         found = read(

@@ -95,13 +95,14 @@ def test_people_and_paths_become_identifiers(read):
 def test_a_shape_drawn_twice_is_held(read, tmp_path):
     again = [*SHAPES, SHAPES[0]]
     content = read("a.xml", writers.asap(again), Source(examiner="E"))
-    scan = {"scan_id": "s", "patient_id": "p", "width_px": 100, "height_px": 80, "withdrawn": None}
+    scan = {"scan_path": "x/d/scan.svs", "scan_id": "s", "patient_id": "p", "withdrawn": None}
+    scan |= {"width_px": 100, "height_px": 80}
     (tmp_path / "key").touch(mode=0o600)
     (tmp_path / "key").write_bytes(bytes(range(32)))
     clean = ShapeCleaner(tmp_path / "key", {"x": Vocabulary("m", "1", frozenset({"BLA", "LYT"}), {})})
     for path in ("a", "b"):
         place = {"path": path, "source": "x", "delivery": "d"}
-        rows = [found for row in content.shapes for found in clean({**row, **scan, **place})]
+        rows = [found for row in content.shapes for found in clean({**row, **place, "places": [scan]})]
         assert [row["annotation"] and row["annotation"]["position"] for row in rows] == [0, 1, None]
         held = rows[2]["held"]
         assert (held["unit_id"], held["reason"]) == (f"{path}#2", Reason.DUPLICATE_SHAPE)

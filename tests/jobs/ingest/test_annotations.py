@@ -39,6 +39,7 @@ def test_geojson_says_what_who_when(read):
         {
             "position": 0,
             "scan_name": "S-1",
+            "image": None,
             "geometry_type": "polygon",
             "coordinates": [0, 0, 10, 0, 10, 10, 0, 10],
             "unit": "px",

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import io
 
 import numpy as np
 import pytest
+import simplejpeg
+from PIL import Image
 
 from jobs.errors import BadInput
 from jobs.pixels import jpeg
@@ -71,3 +74,16 @@ def test_every_cut_and_every_flipped_byte_of_the_header_is_met(make, pixels):
         for broken in (data[:place], data[:place] + bytes([data[place] ^ 0xFF]) + data[place + 1 :]):
             with contextlib.suppress(BadInput):
                 assert jpeg.decode(broken, "YCBCR", evidence_first=True).ndim == 3
+
+
+def test_zeros_before_the_end_fill_up_and_say_nothing(make, pixels):
+    for subsampling in ("444", "420"):
+        data = simplejpeg.encode_jpeg(pixels, colorsubsampling=subsampling)
+        filled = data[:-2] + bytes(7) + data[-2:]
+        assert np.array_equal(jpeg.decode(filled, "YCBCR", evidence_first=True), by_pillow(data))
+        with pytest.raises(BadInput):
+            jpeg.decode(data[: len(data) // 2] + bytes(7) + data[-2:], "YCBCR", evidence_first=True)
+
+
+def by_pillow(data: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))

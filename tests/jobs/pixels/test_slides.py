@@ -20,6 +20,13 @@ from jobs.pixels.rgb import from_cielab
 from schemas.reasons import Reason
 from tests.jobs.pixels.conftest import by_wsidicom, sparse, stack, write_slide
 
+LEICA = """<?xml version="1.0"?><scn xmlns="http://www.leica-microsystems.com/scn/2010/10/01">
+<collection name="c" uuid="u" sizeX="512500" sizeY="384500"><image name="i" uuid="v"><creationDate>2012</creationDate>
+<device model="Leica SCN400" version="1"/><pixels sizeX="1024" sizeY="768">
+<dimension sizeX="1024" sizeY="768" r="0" ifd="0"/></pixels>
+<view sizeX="512000" sizeY="384000" offsetX="0" offsetY="0" spacingZ="0"/><scanSettings><objectiveSettings>
+<objective>20</objective></objectiveSettings><illuminationSettings><numericalAperture>0.5</numericalAperture>
+<illuminationSource>brightfield</illuminationSource></illuminationSettings></scanSettings></image></collection></scn>"""
 NATIVE = {"syntax": ExplicitVRLittleEndian, "photometric": "RGB"}
 
 
@@ -83,8 +90,46 @@ def test_each_focal_plane_and_optical_path(tmp_path, make, whole, plane, path):
 
 def test_an_unknown_optical_path_is_refused(tmp_path, make):
     file = make.slide(tmp_path / "a.dcm", make.picture())
-    with pytest.raises(BadInput), open_slide(file, optical_path="9"):
+    with pytest.raises(UsageError, match="optical path"), open_slide(file, optical_path="9"):
         pass
+
+
+def test_a_broken_tile_costs_itself_alone_where_openslide_reads(tmp_path, make):
+    """After an error OpenSlide refuses whatever else is asked of the slide."""
+    path = tmp_path / "leica.scn"
+    tifffile.imwrite(
+        path,
+        make.picture(1024, 768),
+        photometric="ycbcr",
+        tile=(256, 256),
+        compression="jpeg",
+        description=LEICA,
+        metadata=None,
+    )
+    with open_slide(path) as slide:
+        whole = [slide.decode(tile) for tile in slide.tiles(0)]
+    with tifffile.TiffFile(path) as file:
+        offset, count = file.pages[0].dataoffsets[5], file.pages[0].databytecounts[5]
+    data = path.read_bytes()
+    path.write_bytes(data[:offset] + bytes(count) + data[offset + count :])
+    with open_slide(path) as slide:
+        for tile, pixels in zip(slide.tiles(0), whole, strict=True):
+            if (tile.x, tile.y) == (256, 256):
+                with pytest.raises(BadInput):
+                    slide.decode(tile)
+            else:
+                assert np.array_equal(slide.decode(tile), pixels)
+
+
+def test_trestle_s_tiles_overlap(tmp_path, make):
+    path = tmp_path / "slide.tif"
+    said = "Background Color=FFFFFF;White Balance=FFFFFF;Objective Power=20;JPEG Quality=95;OverlapsXY= 32 32;"
+    tifffile.imwrite(
+        path, make.picture(512, 384), photometric="ycbcr", tile=(128, 128), compression="jpeg", software="MedScan",
+        description=said, metadata=None,
+    )  # fmt: skip
+    with open_slide(path) as slide:
+        assert slide.size == (512 - 3 * 32, 384 - 2 * 32)
 
 
 def test_a_concatenation_without_one_of_its_parts_is_refused(tmp_path):
