@@ -69,7 +69,7 @@ class TiffReader:
             vendor="Aperio" if facts else text(page, 271),
             model=text(page, 272),
             icc_profile=tag(page, 34675),
-            notes=tuple(_notes(page)),
+            notes=tuple(_notes(page, found)),
         )
 
     def tiles(self, level: int) -> Iterator[Tile]:
@@ -148,7 +148,12 @@ def _from_palette(page: Any, samples: NDArray[Any]) -> NDArray[np.uint8]:
     return shown
 
 
-def _notes(page: Any) -> Iterator[str]:
+def _notes(page: Any, pages: list[Any]) -> Iterator[str]:
+    planes = sum(each.shape == page.shape for each in pages)
+    if page.is_ome and planes > 1:
+        yield f"one of {planes} planes, of focus or of colour, is shown"
+    if page.is_tiled and tag(page, 274) not in (None, 1):
+        yield "the Orientation tag asks for a turn, which is not done to tiles"
     if page.bitspersample > 8:
         yield f"{page.bitspersample} bits to 8: the high ones"
     if page.photometric != PALETTE and tiff_pages.alpha(page) != "none":

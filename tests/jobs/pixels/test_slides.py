@@ -247,3 +247,14 @@ def test_scratch_is_bounded(tmp_path, monkeypatch):
     monkeypatch.setattr("jobs.pixels.open.SCRATCH_MOST", 1000)
     with pytest.raises(BadInput):
         open_scan([io.BytesIO(data)])
+
+
+def test_what_a_tiff_holds_beside_what_is_shown_is_noted(tmp_path, make):
+    planes = np.moveaxis(make.picture(64, 48), 2, 0)
+    tifffile.imwrite(tmp_path / "planes.ome.tif", planes, tile=(16, 16), photometric="minisblack")
+    with open_slide(tmp_path / "planes.ome.tif") as slide:
+        assert "one of 3 planes, of focus or of colour, is shown" in slide.info.notes
+    turn = [(274, 3, 1, 6, False)]
+    tifffile.imwrite(tmp_path / "turned.tif", make.picture(64, 48), tile=(16, 16), photometric="rgb", extratags=turn)
+    with open_slide(tmp_path / "turned.tif") as slide:
+        assert any("Orientation" in note for note in slide.info.notes)
