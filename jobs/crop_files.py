@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from jobs.annotations import read_shapes
+from jobs.annotations import Shape, read_shapes
+from jobs.annotations.names import IMAGE_SUFFIXES, meant
 from jobs.crop.plan import CONTEXT, Options, Plan, plan, sides
 from jobs.errors import BadInput, UsageError
 from jobs.pixels.crop import Crop, Ints, cut, spans
@@ -29,6 +30,7 @@ from schemas.reasons import Reason
 
 COLUMNS = ("file", "annotation", "x", "y", "width", "height", "status", "reason")
 _ABSENT = "Part of it has no tile in the file and shows the background."
+_ANOTHER = "the annotations name another image than this scan"
 _NOT_WRITTEN = "The crop cannot be written."
 _LOST = "The process that decoded it ended."
 _CRASHES_MOST = 64
@@ -91,6 +93,8 @@ def run(scan: Path, annotations: Path, out: Path, options: Options) -> Outcome:
     except OSError:
         raise UsageError("the output folder cannot be made, or not be written to.") from None
     shapes = read_shapes(annotations, scan=scan.resolve().as_posix(), size=size, image=scan)
+    if _of_another(shapes, scan):
+        outcome.notes += (_ANOTHER,)
     plans = [plan(shapes, side, level, options, problem)]
     if options.context:
         scale = options.context / options.size
@@ -112,6 +116,12 @@ def run(scan: Path, annotations: Path, out: Path, options: Options) -> Outcome:
         reason for status, reason in zip(whole.status, whole.reasons, strict=True) if status in ("skipped", "failed")
     )
     return outcome
+
+
+def _of_another(shapes: Iterable[Shape], scan: Path) -> bool:
+    """Whether the shapes name a file of an image, and not this one: it may have been renamed, or be another."""
+    named = {shape.image for shape in shapes if Path(shape.image).suffix.lower() in IMAGE_SUFFIXES}
+    return bool(named) and not meant(named, scan.resolve().as_posix())
 
 
 def _joined(plans: list[Plan]) -> Plan:

@@ -52,6 +52,13 @@ def test_images_of_one_name_in_two_folders(tmp_path):
     assert [(row["x"], row["y"]) for row in rows] == [("20", "10")]
 
 
+@pytest.mark.parametrize(("name", "told"), [("other.png", True), ("field.svs", False), ("S-1", False)])
+def test_annotations_that_name_another_image(field, tmp_path, capsys, name, told):
+    (tmp_path / "cells.csv").write_text(f"image,x,y,label\n{name},50,35,blast\n")
+    code, _ = crop(field, tmp_path / "cells.csv", tmp_path / "out", "--size", str(SIDE))
+    assert (code, "name another image" in capsys.readouterr().out) == (0, told)
+
+
 def test_millimetres_that_miss_a_whole_pixel_by_the_last_digit(field, tmp_path):
     code, rows = crop(field, points(tmp_path, (29.9999999999, 40.0)), tmp_path / "out", "--size", str(SIDE))
     assert (code, rows[0]["x"]) == (0, "20")
