@@ -12,7 +12,7 @@ from typing import TypeVar
 IMAGE_SUFFIXES = frozenset((".dcm", ".svs", ".tif", ".tiff", ".jpg", ".jpeg", ".png", ".bmp", ".ndpi", ".mrxs", ".scn"))
 TEXT_SUFFIXES = frozenset((".geojson", ".json", ".xml", ".txt", ".csv"))
 USER_FOLDER = re.compile(r"[\\/](?:users|home|documents and settings)[\\/]([^\\/]+)", re.IGNORECASE)
-_Any = TypeVar("_Any")
+_One = TypeVar("_One")
 _ABSOLUTE = re.compile(r"(?:[A-Za-z]:)?[\\/]|file:")
 
 
@@ -78,7 +78,7 @@ def nearest(scans: Sequence[str], image: str, drawing: str) -> list[int]:
     return _best(left, lambda n: _common(_folders(scans[n]), _folders(drawing)))
 
 
-def _best(found: Sequence[_Any], score: Callable[[_Any], int]) -> list[_Any]:
+def _best(found: Sequence[_One], score: Callable[[_One], int]) -> list[_One]:
     most = max(map(score, found), default=0)
     return [one for one in found if score(one) == most]
 
