@@ -109,7 +109,7 @@ def test_readers_that_skip_files_by_their_statistics_miss_no_row(lake):
     labels = [long + "b", long + "\U0010ffff", long]
     confidences = [0.0, 1.0, None]
     rows = [
-        (f"{n}.csv", 0, "helsinki", "d", "s", "point", [1.0, 2.0], "px", label, "e", "human", 1, confidence, at)
+        (f"{n}.csv", 0, "helsinki", "d", "s", None, "point", [1.0, 2.0], "px", label, "e", "human", 1, confidence, at)
         for n, (label, at, confidence) in enumerate(zip(labels, drawn, confidences, strict=True))
     ]
     own = ", ".join(f"{column.name} {column.type}" for column in contract("restricted.shapes").own_columns)
