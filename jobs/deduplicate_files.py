@@ -236,11 +236,15 @@ def _overlapping(kept: _Folder, fields: list[int], near: set[tuple[int, int]], j
     for n in fields:
         alike[_factor(kept, n), kept.fields[n].shape].append(n)
     parts = [
-        (reduction, some[start : start + _FIELD_BLOCK])
-        for (reduction, _), some in sorted(alike.items())
+        (by, some[start : start + _FIELD_BLOCK])
+        for (by, _), some in sorted(alike.items())
         for start in range(0, len(some), _FIELD_BLOCK)
     ]
-    blocks = [(a, b) for (by, a), (other, b) in combinations_with_replacement(parts, 2) if by == other]
+    blocks = [
+        (max(by, other), a, b)
+        for (by, a), (other, b) in combinations_with_replacement(parts, 2)
+        if partial.comparable(by, other)
+    ]
     found: Found = {}
     for number, pairs in enumerate(_map(_overlaps, (kept, blocks, near), len(blocks), jobs)):
         found.update(pairs)
@@ -254,13 +258,14 @@ def _factor(kept: _Folder, n: int) -> int:
 
 def _overlaps(block: int) -> Found:
     kept, blocks, near = _shared
-    first, second = blocks[block]
+    by, first, second = blocks[block]
+    fields = {n: partial.further(kept.fields[n], by / _factor(kept, n)) for n in (*first, *second)}
     found: Found = {}
-    for i, j in partial.likely_overlaps([kept.fields[n] for n in first], [kept.fields[n] for n in second]):
+    for i, j in partial.likely_overlaps([fields[n] for n in first], [fields[n] for n in second]):
         a, b = sorted((first[i], second[j]))
         if a == b or (a, b) in near or (a, b) in found:
             continue
-        verdict = partly(kept.fields[a], kept.fields[b], _factor(kept, a))
+        verdict = partly(fields[a], fields[b], by)
         if verdict is not None:
             found[a, b] = verdict
     return found

@@ -55,7 +55,7 @@ def found(bench: Bench, fields: Fields, overviews: Overviews, near: set[tuple[in
         local,
         fields.new[used],
         [int(n) for n in fields.numbers[used]],
-        [float(n) for n in np.maximum(fields.widths, fields.heights)[used]],
+        np.maximum(fields.widths, fields.heights)[used].tolist(),
         near,
     )
     rows = bench.rows(work, len(tasks), _COLUMNS).to_pylist()
@@ -63,21 +63,26 @@ def found(bench: Bench, fields: Fields, overviews: Overviews, near: set[tuple[in
 
 
 def _tasks(fields: Fields) -> list[Task]:
-    """Lists of places of fields that are held against each other: of one owner, reduced alike, of one shape a list."""
-    alike: dict[tuple[str, float], dict[tuple[int, int], list[int]]] = defaultdict(lambda: defaultdict(list))
+    """Lists of places of fields that are held against each other: of one owner, of one shape a list."""
+    alike: dict[str, dict[tuple[int, int], list[int]]] = defaultdict(lambda: defaultdict(list))
     for n, owner in enumerate(fields.owners):
-        width, height = int(fields.widths[n]), int(fields.heights[n])
-        scale = max(1.0, max(width, height) / partial.LONG_SIDE)
-        alike[owner, scale][width, height].append(n)
+        alike[owner][int(fields.widths[n]), int(fields.heights[n])].append(n)
     tasks = []
     for group in alike.values():
-        parts = [some[at : at + _PART] for some in group.values() for at in range(0, len(some), _PART)]
+        parts = [(max(size), some[at : at + _PART]) for size, some in group.items() for at in range(0, len(some), _PART)]
         tasks += [
             (one, other)
-            for one, other in combinations_with_replacement(parts, 2)
-            if len(one) + len(other) > 2 - (one is not other) and (fields.new[one].any() or fields.new[other].any())
+            for (side, one), (other_side, other) in combinations_with_replacement(parts, 2)
+            if len(one) + len(other) > 2 - (one is not other)
+            and (fields.new[one].any() or fields.new[other].any())
+            and partial.comparable(_by(side), _by(other_side))
         ]
     return tasks
+
+
+def _by(side: int) -> float:
+    """By how much a field of that longer side is reduced."""
+    return max(1.0, side / partial.LONG_SIDE)
 
 
 @dataclass(frozen=True)
@@ -90,20 +95,21 @@ class _Overlaps:
     tasks: list[Task]
     new: NDArray[np.bool_]
     numbers: list[int]
-    sides: list[float]
+    sides: list[int]
     """Longer side of each field, in pixels."""
     near: set[tuple[int, int]]
 
     def __call__(self, task: int) -> pa.RecordBatch:
         first, second = self.tasks[task]
+        by = max(_by(self.sides[places[0]]) for places in (first, second))
+        fields = {n: partial.further(self._picture(n), by / _by(self.sides[n])) for n in (*first, *second)}
         found: dict[tuple[int, int], tuple[object, ...]] = {}
-        for i, j in partial.likely_overlaps([self._picture(n) for n in first], [self._picture(n) for n in second]):
+        for i, j in partial.likely_overlaps([fields[n] for n in first], [fields[n] for n in second]):
             a, b = sorted((first[i], second[j]), key=lambda place: self.numbers[place])
             pair = self.numbers[a], self.numbers[b]
             if a == b or pair in found or pair in self.near or not (self.new[a] or self.new[b]):
                 continue
-            one, other = self._picture(a), self._picture(b)
-            verdict = pairs.partly(one, other, self.sides[a] / max(one.shape))
+            verdict = pairs.partly(fields[a], fields[b], by)
             if verdict is not None:
                 kind, match = verdict
                 found[pair] = (*pair, kind, match.score, match.dx, match.dy)

@@ -12,6 +12,7 @@ from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from scipy import fft
 
 from jobs.pixels.overlap import Luma, band, reduced
@@ -24,11 +25,28 @@ _LIKELY = 0.6
 """Correlation, at half the size, from which a pair is worth a closer look: overlaps of real fields have 0.8."""
 _SHARE_LEAST = 0.08
 _FLAT = 1e-3
+_COARSER_MOST = 2.0
+"""Fields are held against each other when one is reduced by up to so much more: of a much larger one too little is left
+that would tell a part of it."""
 
 
 def factor(width: int, height: int) -> int:
-    """By how much a field is reduced; only fields that are reduced alike are held against each other."""
+    """By how much a field is reduced."""
     return -(-max(width, height) // LONG_SIDE)
+
+
+def comparable(one: float, other: float) -> bool:
+    """Whether fields that were reduced by so much are held against each other."""
+    return max(one, other) <= _COARSER_MOST * min(one, other)
+
+
+def further(field: Field, by: float) -> Field:
+    """A reduced field, reduced by so much more (at least 1); what does not fill a pixel is left out."""
+    if by == 1:
+        return field
+    height, width = (max(1, int(side / by)) for side in field.shape)
+    picture = Image.fromarray(field)
+    return np.asarray(picture.resize((width, height), Image.Resampling.BOX, (0, 0, width * by, height * by)))
 
 
 @dataclass(frozen=True)

@@ -175,6 +175,16 @@ class TestFields:
         assert [(row["a"], row["b"], row["kind"]) for row in rows] == [("a.jpg", "b.jpg", "overlap")]
         assert float(rows[0]["transform"].split()[2][3:]) == pytest.approx(460, abs=2)
 
+    @pytest.mark.parametrize(("width", "height"), [(670, 500), (1100, 480), (400, 480), (330, 470)])
+    def test_fields_of_other_sizes_overlap(self, tmp_path: Path, width: int, height: int) -> None:
+        slide = smear(7, 1640, 500)
+        save(slide[:480, :640], tmp_path / "a.jpg")
+        save(slide[:height, 300 : 300 + width], tmp_path / "b.jpg")
+        save(smear(8, width, height), tmp_path / "c.jpg")
+        (row,) = report(tmp_path)
+        assert (row["a"], row["b"], row["kind"]) == ("a.jpg", "b.jpg", "overlap")
+        assert float(row["transform"].split()[2][3:]) == pytest.approx(300, abs=2)
+
     def test_a_part_of_a_field_overlaps_it(self, tmp_path: Path) -> None:
         whole = smear(3, 640, 480)
         save(whole, tmp_path / "a.png")
