@@ -112,7 +112,7 @@ DEDUPLICATE = Stage(
     writes=("curated.duplicates",),
     unit="crop",
     settings=("crop",),
-    version="8",
+    version="9",
 )
 JOIN = Stage(
     name="join",

@@ -32,6 +32,8 @@ class Shown:
     overview: np.ndarray
     kind: str = "field"
     site: str = ""
+    by: int = 1
+    """By how much the overview is reduced."""
 
 
 def key(name: str) -> str:
@@ -50,10 +52,10 @@ def put(lake: Lake, stage: Stage, name: str, rows: Iterable[dict[str, Any]]) -> 
     lake.write(lake.work(stage, rebuild=True), name, made, scope=EVERYTHING)
 
 
-def crop_row(unit: str, kind: str, scan: Shown, pixels: np.ndarray) -> dict[str, Any]:
+def crop_row(unit: str, kind: str, scan: Shown, pixels: np.ndarray, by: int = 1) -> dict[str, Any]:
     row = {
         "unit_id": key(unit), "unit_kind": kind, "preset": "overview" if kind == "region" else "cell_250",
-        "scan_id": key(scan.name), "x": 500, "y": 500, "width": pixels.shape[1], "height": pixels.shape[0],
+        "scan_id": key(scan.name), "x": 500, "y": 500, "width": pixels.shape[1] * by, "height": pixels.shape[0] * by,
         "pixel_sha256": pixel_sha256(pixels),
     }  # fmt: skip
     return fingerprint(row, np.ascontiguousarray(pixels), (5000, 5000))
@@ -65,7 +67,7 @@ def fill(lake: Lake, scans: list[Shown], *, far: float = 300.0) -> None:
     put(lake, DEIDENTIFY, "curated.scans", [
         blank | {"scan_id": key(s.name), "patient_key": key(s.patient), "kind": s.kind, "uri": "x",
                  "site_key": s.site or key("site"),
-                 "width_px": s.overview.shape[1], "height_px": s.overview.shape[0], "mpp_source": "header",
+                 "width_px": s.overview.shape[1] * s.by, "height_px": s.overview.shape[0] * s.by, "mpp_source": "header",
                  "scanner_key": key("k"), "lossy_source": False, "stain": "Pappenheim", "codec": "jpeg"}
         for s in scans
     ])  # fmt: skip
@@ -74,7 +76,7 @@ def fill(lake: Lake, scans: list[Shown], *, far: float = 300.0) -> None:
          "sampling": "annotated"}
         for s in scans for n, cell in enumerate(s.cells)
     ])  # fmt: skip
-    rows = [crop_row(f"r {s.name}", "region", s, s.overview) for s in scans]
+    rows = [crop_row(f"r {s.name}", "region", s, s.overview, s.by) for s in scans]
     rows += [crop_row(cell, "cell", s, pixels) for s in scans for cell, pixels in s.cells.items()]
     put(lake, CROP, "curated.fingerprints", rows)
 
@@ -97,6 +99,11 @@ def photographed_again(pixels: np.ndarray) -> np.ndarray:
     seen = np.asarray(Image.fromarray(pixels).rotate(2, Image.Resampling.BICUBIC))
     seen = np.asarray(Image.fromarray(crop(seen, 3, -4, side=242)).resize((SIDE, SIDE), Image.Resampling.BICUBIC))
     return np.clip(seen * 0.9, 0, 255).astype(np.uint8)
+
+
+def shrunk(field: np.ndarray) -> np.ndarray:
+    """A field of four to three as its overview shows it."""
+    return np.asarray(Image.fromarray(field).resize((320, 240), Image.Resampling.BOX))
 
 
 CHANGES = {
@@ -200,6 +207,19 @@ class TestScans:
         }
         assert {row.decision for row in found.values()} == {"linked"}
         assert (found["next", "plain"].dx, found["next", "plain"].dy) == pytest.approx((-130, -60), abs=1.5)
+
+    def test_fields_of_other_sizes_overlap(self, lake):
+        canvas = smear(7, 1280, 720)
+        small, large = canvas[:480, :640], canvas[:720, 200:1160]
+        lake.running = "deduplicate"
+        fill(lake, [
+            Shown("large", "patient", {}, shrunk(large), by=3),
+            Shown("other", "patient", {}, shrunk(smear(8, 640, 480)), by=2),
+            Shown("small", "patient", {}, shrunk(small), by=2),
+        ])  # fmt: skip
+        (pair,) = deduplicate(lake).items()
+        assert (pair[0], pair[1].kind) == (("large", "small"), "overlap")
+        assert (pair[1].dx, pair[1].dy) == pytest.approx((-200, 0), abs=3)
 
     def test_cells_on_one_spot_of_a_turned_field_are_linked(self, lake):
         field = smear(9, 320, 240)
