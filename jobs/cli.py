@@ -147,8 +147,9 @@ def _deduplicate_files(every: argparse._SubParsersAction[argparse.ArgumentParser
     files.add_argument("folder", metavar="DIR", type=Path, help="a folder of pictures, with its subfolders")
     files.add_argument("--report", type=Path, required=True, metavar="FILE", help="CSV: every confirmed pair")
     files.add_argument(
-        "--field-from", type=int, default=320, metavar="PX",
-        help="pictures with a longer side over this are fields, which may overlap in part (default 320)",
+        "--field-from", type=int, metavar="PX",
+        help="pictures with a longer side over this are fields, which may overlap in part (default 320, and no search "
+        "for such parts among more than 3,162 fields)",
     )  # fmt: skip
     _jobs_and_json(files)
 

@@ -219,12 +219,18 @@ def deduplicate_files(options: Namespace) -> int:
     kinds = {kind: sum(pair.kind == kind for pair in found.pairs) for kind in ("exact", "near", "overlap")}
     if options.json:
         unreadable = [{"file": name, "reason": reason} for name, reason in found.unreadable]
-        print(json.dumps({"pictures": found.pictures, "others": found.others, **kinds, "unreadable": unreadable}))
+        told = {"pictures": found.pictures, "others": found.others, **kinds, "fields_not_searched": found.not_searched}
+        print(json.dumps(told | {"unreadable": unreadable}))
         return 1 if found.unreadable else 0
     counts = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
     print(f"{found.pictures} pictures, {len(found.pairs)} pairs: {counts}")
     if found.others:
         print(f"{found.others} other files are no pictures and were left alone")
+    if found.not_searched:
+        print(
+            f"{found.not_searched} fields are too many to look for parts that two of them share; "
+            f"--field-from {files.FIELD_FROM} looks for them all the same"
+        )
     for name, reason in found.unreadable:
         print(f"{name}: {reason.sentence}")
     return 1 if found.unreadable else 0

@@ -59,6 +59,8 @@ class Findings:
     """Files that neither are nor claim to be pictures."""
     unreadable: list[tuple[str, Reason]] = field(default_factory=list)
     pairs: list[Pair] = field(default_factory=list)
+    not_searched: int = 0
+    """Fields that were not searched for parts that they share, as they are too many to hold each against each."""
 
 
 @dataclass
@@ -81,8 +83,15 @@ _shared: Any = None
 """What worker processes inherit, so that it is never copied through a pipe."""
 
 
-def run(folder: Path, *, jobs: int = 0, field_from: int = FIELD_FROM, told: Told = lambda *_: None) -> Findings:
+def run(folder: Path, *, jobs: int = 0, field_from: int | None = None, told: Told = lambda *_: None) -> Findings:
     """Find all pairs of the pictures below `folder`, with `jobs` processes (0: one a core).
+
+    Args:
+        folder: is searched with its subfolders.
+        jobs: processes.
+        field_from: pictures with a longer side over this many pixels are fields. None: `FIELD_FROM`, and the search for
+            parts that fields share is left out where it would take long (`partial.PAIRS_MOST`).
+        told: is called with what is done, how much of it is done, and how much there is.
 
     Raises:
         UsageError: it is no folder, or nothing in it is a picture.
@@ -103,9 +112,11 @@ def run(folder: Path, *, jobs: int = 0, field_from: int = FIELD_FROM, told: Told
             findings.others += 1
     if not files:
         raise UsageError("the folder holds no picture.")
-    kept = _read(folder, files, field_from, jobs, findings, told)
+    kept = _read(folder, files, FIELD_FROM if field_from is None else field_from, jobs, findings, told)
     findings.pictures = len(kept.paths)
-    findings.pairs = _pairs(kept, jobs, told)
+    if field_from is None and len(kept.fields) ** 2 > 2 * partial.PAIRS_MOST:
+        findings.not_searched = len(kept.fields)
+    findings.pairs = _pairs(kept, jobs, told, parts=not findings.not_searched)
     return findings
 
 
@@ -165,15 +176,16 @@ def _known_by(number: int) -> Any:
     return known, np.asarray(luma.reduce(by))
 
 
-def _pairs(kept: _Folder, jobs: int, told: Told) -> list[Pair]:
-    """Every confirmed pair, in order."""
+def _pairs(kept: _Folder, jobs: int, told: Told, *, parts: bool) -> list[Pair]:
+    """Every confirmed pair, in order; of fields that share a part where `parts`."""
     groups = defaultdict(list)
     for number, sha256 in enumerate(kept.sha256):
         groups[sha256].append(number)
     members = {group[0]: group for group in groups.values()}
     near = _near(kept, np.array(sorted(members), dtype=np.int64), jobs, told)
     single: Found = {pair: ("near", _in_pixels(kept, pair[0], match)) for pair, match in near.items()}
-    single |= _overlapping(kept, sorted(set(members) & set(kept.fields)), set(near), jobs, told)
+    if parts:
+        single |= _overlapping(kept, sorted(set(members) & set(kept.fields)), set(near), jobs, told)
     return [
         Pair(kept.paths[a], kept.paths[b], kind, match.score, _transform(match))
         for (a, b), (kind, match) in sorted(of_all(single, members).items(), key=lambda item: item[0])

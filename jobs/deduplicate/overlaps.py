@@ -1,12 +1,12 @@
 """Fields that share a part, as they lie: new ones against those of the same patient.
 
-Where a source names no patients, all its fields are held against each other.
+Where a source names no patients, all its fields are held against each other, unless they are too many at a time.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
 
@@ -41,7 +41,8 @@ class Fields:
 
 def found(bench: Bench, fields: Fields, overviews: Overviews, near: set[tuple[int, int]]) -> Found:
     """Pairs of fields with a new one that overlap, other than those that are `near` already."""
-    tasks = _tasks(fields)
+    skipped = too_many(fields)
+    tasks = _tasks([n for n, owner in enumerate(fields.owners) if owner not in skipped], fields)
     if not tasks:
         return {}
     used = np.unique(np.concatenate([np.array(one + other) for one, other in tasks]))
@@ -62,20 +63,29 @@ def found(bench: Bench, fields: Fields, overviews: Overviews, near: set[tuple[in
     return {(row["a"], row["b"]): (row["kind"], Match(row["score"], 0, False, row["dx"], row["dy"])) for row in rows}
 
 
-def _tasks(fields: Fields) -> list[Task]:
-    """Lists of places of fields that are held against each other: of one owner, of one shape a list."""
+def too_many(fields: Fields) -> dict[str, int]:
+    """Owners of more new fields than can be held against all of theirs (`partial.PAIRS_MOST`), with their number."""
+    counts = Counter(fields.owners)
+    new = Counter(owner for owner, is_new in zip(fields.owners, fields.new, strict=True) if is_new)
+    return {owner: counts[owner] for owner in new if new[owner] * counts[owner] > 2 * partial.PAIRS_MOST}
+
+
+def _tasks(places: Iterable[int], fields: Fields) -> list[Task]:
+    """Lists of these places of fields that are held against each other: of one owner, of one shape a list."""
     alike: dict[str, dict[tuple[int, int], list[int]]] = defaultdict(lambda: defaultdict(list))
-    for n, owner in enumerate(fields.owners):
-        alike[owner][int(fields.widths[n]), int(fields.heights[n])].append(n)
+    for n in places:
+        alike[fields.owners[n]][int(fields.widths[n]), int(fields.heights[n])].append(n)
     tasks = []
     for group in alike.values():
-        parts = [(max(size), some[at : at + _PART]) for size, some in group.items() for at in range(0, len(some), _PART)]
+        parts = [
+            (_by(max(size)), some[at : at + _PART]) for size, some in group.items() for at in range(0, len(some), _PART)
+        ]
         tasks += [
             (one, other)
-            for (side, one), (other_side, other) in combinations_with_replacement(parts, 2)
+            for (by, one), (other_by, other) in combinations_with_replacement(parts, 2)
             if len(one) + len(other) > 2 - (one is not other)
             and (fields.new[one].any() or fields.new[other].any())
-            and partial.comparable(_by(side), _by(other_side))
+            and partial.comparable(by, other_by)
         ]
     return tasks
 

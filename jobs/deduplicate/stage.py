@@ -57,7 +57,7 @@ def run(lake: Lake, work: Work) -> list[Account]:
     came = touched(lake, work)
     place = lake.staging(Zone.CURATED)
     try:
-        rows = list(found(lake, came, Bench(lake.spark, lake.store, place)))
+        rows = list(found(lake, came, Bench(lake.spark, lake.store, place), work.warnings))
     finally:
         lake.store.delete_folder(place)
     lake.write(work, "curated.duplicates", lake.spark.createDataFrame(rows, PAIR_SCHEMA), scope=EVERYTHING)
@@ -74,7 +74,7 @@ def touched(lake: Lake, work: Work) -> Touched:
     return Touched(False, frozenset(row.unit_id for row in rows), scans, len(rows))
 
 
-def found(lake: Lake, came: Touched, bench: Bench) -> Iterator[Row]:
+def found(lake: Lake, came: Touched, bench: Bench, warnings: list[str]) -> Iterator[Row]:
     """All rows of `curated.duplicates`: those that stand, and those that what came makes."""
     scans, cells = Scans(lake), cells_of(lake)
     scan_of = {scan: scan for scan in scans.of} | {cell: scan for scan, some in cells.items() for cell, _, _ in some}
@@ -84,7 +84,7 @@ def found(lake: Lake, came: Touched, bench: Bench) -> Iterator[Row]:
         pairs[kind] = dict(known)
         for preset in (name for name, shows in units.presets(lake) if shows == kind):
             crops = units.read(lake, preset, kind, scans.of)
-            for pair, told in new_pairs(lake, bench, crops, scans, came, known).items():
+            for pair, told in new_pairs(lake, bench, crops, scans, came, known, warnings).items():
                 pairs[kind][pair] = max(pairs[kind].get(pair, told), told, key=_surer)
     for pair, told in spot_pairs(lake, pairs["scan"], cells, scans, came).items():
         pairs["cell"].setdefault(pair, told)
@@ -131,7 +131,9 @@ def standing(lake: Lake, kind: str, scan_of: Mapping[str, str], came: Touched) -
     }
 
 
-def new_pairs(lake: Lake, bench: Bench, crops: Units, scans: Scans, came: Touched, known: Keyed) -> Keyed:
+def new_pairs(
+    lake: Lake, bench: Bench, crops: Units, scans: Scans, came: Touched, known: Keyed, warnings: list[str]
+) -> Keyed:
     """Pairs of one preset with a crop that came, by what they show."""
     number = {key: n for n, key in enumerate(crops.keys)}
     old = {(number[a], number[b]): told for (a, b), told in known.items() if a in number and b in number}
@@ -148,6 +150,11 @@ def new_pairs(lake: Lake, bench: Bench, crops: Units, scans: Scans, came: Touche
             crops.heights[some],
             new[some],
         )
+        warnings += [
+            f"{count} fields of one owner are too many at a time: parts that two of them share were not looked for. "
+            "Name their patients, or deliver fewer at a time."
+            for count in overlaps.too_many(shown).values()
+        ]
         near = {*pairs, *old}
         pairs |= overlaps.found(bench, shown, lambda numbers: units.overviews(lake, crops, numbers), near)
     return {(crops.keys[a], crops.keys[b]): told for (a, b), told in pairs.items()}

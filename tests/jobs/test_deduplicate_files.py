@@ -15,6 +15,7 @@ from PIL import Image
 from scipy import ndimage
 
 from jobs.cli import main
+from jobs.pixels import partial
 
 Pixels = NDArray[np.uint8]
 SIDE = 250
@@ -184,6 +185,17 @@ class TestFields:
         (row,) = report(tmp_path)
         assert (row["a"], row["b"], row["kind"]) == ("a.jpg", "b.jpg", "overlap")
         assert float(row["transform"].split()[2][3:]) == pytest.approx(300, abs=2)
+
+    def test_too_many_fields_are_only_searched_when_asked_for(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        slide = smear(7, 1100, 480)
+        save(slide[:, :640], tmp_path / "a.jpg")
+        save(slide[:, 460:], tmp_path / "b.jpg")
+        monkeypatch.setattr(partial, "PAIRS_MOST", 1)
+        assert report(tmp_path) == []
+        assert "2 fields are too many" in capsys.readouterr().out
+        assert [row["kind"] for row in report(tmp_path, "--field-from", "320")] == ["overlap"]
 
     def test_a_part_of_a_field_overlaps_it(self, tmp_path: Path) -> None:
         whole = smear(3, 640, 480)

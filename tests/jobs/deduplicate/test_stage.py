@@ -14,6 +14,7 @@ from PIL import Image
 from jobs.crop.fingerprints import fingerprint
 from jobs.deduplicate.stage import run
 from jobs.lake import EVERYTHING, Lake, contract
+from jobs.pixels import partial
 from jobs.pixels.digest import pixel_sha256
 from jobs.settings import Source
 from schemas.stages import CROP, DEDUPLICATE, DEIDENTIFY, Stage
@@ -67,8 +68,9 @@ def fill(lake: Lake, scans: list[Shown], *, far: float = 300.0) -> None:
     put(lake, DEIDENTIFY, "curated.scans", [
         blank | {"scan_id": key(s.name), "patient_key": key(s.patient), "kind": s.kind, "uri": "x",
                  "site_key": s.site or key("site"),
-                 "width_px": s.overview.shape[1] * s.by, "height_px": s.overview.shape[0] * s.by, "mpp_source": "header",
-                 "scanner_key": key("k"), "lossy_source": False, "stain": "Pappenheim", "codec": "jpeg"}
+                 "width_px": s.overview.shape[1] * s.by, "height_px": s.overview.shape[0] * s.by,
+                 "mpp_source": "header", "scanner_key": key("k"), "lossy_source": False, "stain": "Pappenheim",
+                 "codec": "jpeg"}
         for s in scans
     ])  # fmt: skip
     put(lake, CROP, "curated.cells", [
@@ -220,6 +222,19 @@ class TestScans:
         (pair,) = deduplicate(lake).items()
         assert (pair[0], pair[1].kind) == (("large", "small"), "overlap")
         assert (pair[1].dx, pair[1].dy) == pytest.approx((-200, 0), abs=3)
+
+    def test_too_many_fields_at_a_time_are_told(self, lake, monkeypatch):
+        canvas = smear(7, 460, 330)
+        cut = {"one": canvas[:240, :320], "again": jpeg(canvas[:240, :320]), "next": canvas[60:300, 130:450]}
+        monkeypatch.setattr(partial, "PAIRS_MOST", 4)
+        lake.running = "deduplicate"
+        fill(lake, [Shown(name, "patient", {}, pixels) for name, pixels in cut.items()])
+        work = lake.work(DEDUPLICATE)
+        run(lake, work)
+        (pair,) = lake.read("curated.duplicates").collect()
+        assert (name_of(pair.unit_a), name_of(pair.unit_b), pair.kind) == ("again", "one", "near")
+        assert len(work.warnings) == 1
+        assert work.warnings[0].startswith("3 fields of one owner are too many at a time")
 
     def test_cells_on_one_spot_of_a_turned_field_are_linked(self, lake):
         field = smear(9, 320, 240)
