@@ -6,7 +6,6 @@ belongs to one picture alone worked out once a block, so that a pair costs one i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
@@ -89,16 +88,18 @@ class _Search:
         return bool((both * a.roots * b.roots >= self._needed).any())
 
 
-def likely_overlaps(first: list[Field], second: list[Field]) -> Iterator[tuple[int, int]]:
+def likely_overlaps(first: list[Field], second: list[Field]) -> list[tuple[int, int]]:
     """Pairs of fields, one of each list, whose correlation is high at some shift, by their places in the lists.
 
     Args:
         first, second: reduced luma, of one shape within each list.
     """
-    searches = [_Search(first, second, by) for by in _SEARCHED_BY]
-    for i, j in product(range(len(first)), range(len(second))):
-        if all(search.likely(i, j) for search in searches):
-            yield i, j
+    pairs = list(product(range(len(first)), range(len(second))))
+    for by in _SEARCHED_BY:
+        if pairs:
+            search = _Search(first, second, by)
+            pairs = [pair for pair in pairs if search.likely(*pair)]
+    return pairs
 
 
 def _spectra(picture: Luma, others: NDArray[np.complex64], shared: Luma, *, second: bool = False) -> _Spectra:
