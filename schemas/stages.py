@@ -52,7 +52,7 @@ INGEST = Stage(
     ),
     unit="file",
     settings=("sources",),
-    version="3",
+    version="4",
 )
 DEIDENTIFY = Stage(
     name="deidentify",

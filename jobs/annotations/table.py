@@ -6,13 +6,13 @@ number of any box or point exceeds one, the table states fractions of the image'
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from jobs.annotations.shape import NO_FACTS, Shape, malformed, number, words
 from jobs.annotations.text import skip
+from jobs.delimited import rows_of
 from jobs.errors import BadInput
 from schemas.reasons import Reason
 
@@ -133,11 +133,7 @@ def _first(place: Mapping[str, int], known: Sequence[str]) -> int | None:
 
 
 def open_table(text: str) -> tuple[list[str], str, Iterator[list[str]]]:
-    """Header, delimiter and rows of a table; blank rows do not count.
-
-    Raises:
-        BadInput: not readable as a table.
-    """
+    """Header, delimiter and rows of a table; blank rows do not count."""
     hint = _HINT.match(text)
     at = hint.end() if hint else 0
     while text.startswith("#", at):
@@ -146,34 +142,15 @@ def open_table(text: str) -> tuple[list[str], str, Iterator[list[str]]]:
     delimiter = hint[1] if hint else max(",;\t|", key=first.count)
     if delimiter not in first:
         delimiter = " "
-    rows = _rows(text, at, delimiter)
+    rows = rows_of(text, delimiter, at)
     return next(rows, []), delimiter, rows
-
-
-def _rows(text: str, at: int, delimiter: str) -> Iterator[list[str]]:
-    try:
-        for row in csv.reader(_lines(text, at), delimiter=delimiter, skipinitialspace=True):
-            if any(row):
-                yield row
-    except csv.Error:
-        raise BadInput(Reason.UNREADABLE) from None
-
-
-def _lines(text: str, at: int) -> Iterator[str]:
-    """Lines with their ends, without a copy of the text."""
-    if "\n" not in text:
-        text = text.replace("\r", "\n")
-    while at < len(text):
-        end = text.find("\n", at) + 1 or len(text)
-        yield text[at:end]
-        at = end
 
 
 def read_table(text: str) -> Iterator[Shape]:
     """The points or boxes of a table.
 
     Raises:
-        BadInput: not readable as a table, or no header names a point or a box.
+        BadInput: no header names a point or a box.
     """
     header, delimiter, rows = open_table(text)
     layout = layout_of(header, delimiter)

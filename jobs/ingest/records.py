@@ -6,13 +6,12 @@ and every identifier that the rescan must look for.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from jobs.delimited import rows_of
 from jobs.errors import BadInput
 from jobs.ingest.content import NOBODY, Content, Identity, Place
 from jobs.settings import Source
@@ -256,17 +255,10 @@ _STAFF_NAME_COLUMNS = ("examiner", "operator", "physician", "requester", "ordere
 
 
 def split_csv(text: str) -> tuple[list[str], list[Row]]:
-    """Header and rows of a CSV with comma, semicolon or tab; blank rows do not count.
-
-    Raises:
-        BadInput: not readable as CSV.
-    """
+    """Header and rows of a CSV with comma, semicolon or tab; blank rows do not count."""
     first = text.lstrip().split("\n", 1)[0]
     delimiter = max(",;\t", key=first.count)
-    try:
-        lines = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if any(row)]
-    except csv.Error:
-        raise BadInput(Reason.UNREADABLE) from None
+    lines = list(rows_of(text, delimiter))
     header = [name.strip().lower() for name in lines[0]] if lines else []
     rows: list[Row] = []
     for position, line in enumerate(lines[1:]):
@@ -276,11 +268,7 @@ def split_csv(text: str) -> tuple[list[str], list[Row]]:
 
 
 def header_of(text: str) -> list[str]:
-    """Names of the columns, as `split_csv` gives them.
-
-    Raises:
-        BadInput: not readable as CSV.
-    """
+    """Names of the columns, as `split_csv` gives them."""
     lines = (line for line in text.splitlines() if line.strip())
     return split_csv(next(lines, ""))[0]
 

@@ -59,7 +59,6 @@ POINT = '{"type": "Feature", "geometry": {"type": "Point", "coordinates": [1, 2]
         ('{"a":' * 100_000, Reason.UNREADABLE),
         (COLLECTION + "[" * 100_000, Reason.UNREADABLE),
         ("x,y\n1,\x00\n", Reason.UNKNOWN_FORMAT),
-        ("x,y\n" + "1" * 200_000 + ",2\n", Reason.UNREADABLE),
         (bytes(128) + b"DICM", Reason.UNKNOWN_FORMAT),
         (writers.ann([Drawn("point", (3, 4), "A")] * 50)[:-100], Reason.TRUNCATED),
         (bytes(128) + b"DICM" + b"\xff" * 100, Reason.TRUNCATED),
@@ -104,6 +103,14 @@ def test_encodings(read, encoding):
 def test_a_shape_that_cannot_be_used_says_why(read, shape, reason):
     found = read(writers.geojson([Drawn("box", (20, 20, 40, 40), "A"), shape]), size=(100, 80))
     assert [shape.reason for shape in found] == ["", reason]
+
+
+@pytest.mark.parametrize("row", ['"3,4,B', "1" * 200_000 + ",2,B", '3,4,"B'], ids=["quote", "endless", "last"])
+def test_a_broken_row_of_a_table_costs_no_other(read, row):
+    found = read(f"x,y,label\n1,2,A\n{row}\n5,6,C\n7,8,D\n")
+    assert [(shape.label, shape.reason) for shape in found] == [
+        ("A", ""), ("", Reason.MALFORMED_RECORD), ("C", ""), ("D", ""),
+    ]  # fmt: skip
 
 
 def test_corners_in_the_wrong_order_have_no_area(read):

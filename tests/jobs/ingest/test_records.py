@@ -162,6 +162,23 @@ def test_laboratory_rows(read):
     assert values(content, "birth_date", "L-1") == ["13.10.1952"]
 
 
+def test_a_quote_out_of_place_costs_its_row(read):
+    header, first, second, *_ = LABORATORY.splitlines()
+    comment = 'the "blue" tube,\nagain'.replace('"', '""')
+    rows = [
+        header,
+        first,
+        second.replace("6690-2", '"6690-2'),
+        second,
+        f'{first.rpartition(",")[0]},"{comment}"',
+        first,
+    ]
+    content = read("laboratory.csv", "\n".join(rows).encode())
+    assert content.held == [(1, Reason.MALFORMED_RECORD)]
+    assert [row["position"] for row in content.records] == [0, 2, 3, 4]
+    assert json.loads(content.records[2]["body"])["comment"] == 'the "blue" tube,\nagain'
+
+
 def test_scan_sheet_rows_name_their_file(read):
     data = b"file,patient_number,specimen,scanner_serial\nfields/a.jpg,HP-1,B24-1,SN-9\n,HP-1,B24-2,SN-9\n"
     content = read("scans.csv", data)
