@@ -27,7 +27,7 @@ demo: $(READY) ## From a synthetic hospital to a signed release, below demo/
 	@$(BIN)/hemalake demo $(DEMO) --patients $(PATIENTS) --seed $(SEED)
 
 test: $(READY) $(VENV)/.programs $(VENV)/s3/client $(VENV)/s3/server $(VENV)/jars/classes.jsa ## Run all tests
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 $(VENV)/.programs: tools/programs.sh | $(READY)
 	@bash tools/programs.sh && touch $@

@@ -15,6 +15,11 @@ from jobs.settings import Crop, Places, Settings, Source, Spark
 sys.modules["__main__"].__dict__.setdefault("__file__", __file__)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes minutes, so that at the end no process waits for another."""
+    items.sort(key=lambda item: item.path.parent.name not in ("dags", "end_to_end", "real_data"))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print what tests recorded as `figures`."""
     for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
