@@ -1,7 +1,8 @@
 """Fields of one smear that overlap in part: which of many, by their correlation at every shift.
 
 The normalised correlation over what two pictures share (Padfield 2012, as in `jobs.pixels.overlap`), with all that
-belongs to one picture alone worked out once a block, so that a pair costs one inverse transform.
+belongs to one picture alone worked out once a block, so that a pair costs one inverse transform,
+and one more, at twice the size, where that finds it likely.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ Field = NDArray[np.uint8]
 LONG_SIDE = 320
 """Fields are kept at this longer side at most."""
 PAIRS_MOST = 5_000_000
-"""Of fields that are held against each other unasked: two cores take about ten minutes for them."""
+"""Of fields that are held against each other unasked: two cores should take about ten minutes for them."""
 _SEARCHED_BY = (4, 2)
 """They are searched at a quarter of that, and what is likely there at half of it."""
 _LIKELY, _EVIDENCE = 0.5, 0.26
