@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from math import ceil, hypot
+
 import numpy as np
 
 from jobs.hospital.cells import Body
@@ -32,19 +35,40 @@ def lay_out(
     """
     gen = rng(seed, "layout", name)
     placed: list[Cell] = []
-    taken = np.empty((0, 3))
+    taken = _Taken()
     left = []
     for code in codes:
         own = int(gen.integers(1 << 31))
         radius = Body(code, own, scale).radius / um
         tries = gen.random((200, 2)) * (np.array(size) - 2 * MARGIN) + MARGIN
-        near = np.hypot(tries[:, None, 0] - taken[None, :, 0], tries[:, None, 1] - taken[None, :, 1])
-        least = np.maximum(radius + taken[None, :, 2] + 2, SPACING)
-        free = np.flatnonzero((near >= least).all(axis=1))
-        if not len(free):
+        free = next((number for number, (x, y) in enumerate(tries.tolist()) if taken.leaves(x, y, radius)), None)
+        if free is None:
             left.append(code)
             continue
-        x, y = tries[free[0]].round(1).tolist()
-        taken = np.vstack([taken, [x, y, radius]])
+        x, y = tries[free].round(1).tolist()
+        taken.add(x, y, radius)
         placed.append(Cell(x, y, code, own))
     return tuple(placed), left
+
+
+class _Taken:
+    """Circles on a plane, in squares of `SPACING`, so that one is compared with those around it alone."""
+
+    def __init__(self) -> None:
+        self._squares = defaultdict[tuple[int, int], list[tuple[float, float, float]]](list)
+        self._largest = 0.0
+
+    def add(self, x: float, y: float, radius: float) -> None:
+        self._squares[int(x // SPACING), int(y // SPACING)].append((x, y, radius))
+        self._largest = max(self._largest, radius)
+
+    def leaves(self, x: float, y: float, radius: float) -> bool:
+        """Whether there is room for another."""
+        column, row = int(x // SPACING), int(y // SPACING)
+        reach = ceil(max(radius + self._largest + 2, SPACING) / SPACING)
+        around = range(-reach, reach + 1)
+        return all(
+            hypot(x - other_x, y - other_y) >= max(radius + other + 2, SPACING)
+            for square in ((column + dx, row + dy) for dy in around for dx in around)
+            for other_x, other_y, other in self._squares.get(square, ())
+        )
