@@ -118,10 +118,12 @@ def _slide(chart: _Chart, kind: str, number: int, codes: list[str], size: tuple[
     name = container if person.source == "helsinki" else slide_name(person, container, number)
     um = SLIDE_UM[person.source]
     while True:
-        cells, left = lay_out(chart.seed, name, codes, size, um, SCALE if kind == "section" else 1.0)
+        scale = SCALE if kind == "section" else 1.0
+        cells, left = lay_out(chart.seed, name, codes, size, um, scale, all_or_none=True)
         if not left:
             break
-        size = (size[0] + 256, size[1] + 256)
+        more = max(256, min(size) // 16)
+        size = (size[0] + more, size[1] + more)
     path = f"{chart.delivery}/slides/{name}" + ("" if person.source == "helsinki" else ".svs")
     return _scan(chart, name, path, kind, size, um, cells, container)
 

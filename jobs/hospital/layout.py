@@ -18,7 +18,14 @@ MARGIN = 12.0
 
 
 def lay_out(
-    seed: int, name: str, codes: list[str], size: tuple[int, int], um: float, scale: float = 1.0
+    seed: int,
+    name: str,
+    codes: list[str],
+    size: tuple[int, int],
+    um: float,
+    scale: float = 1.0,
+    *,
+    all_or_none: bool = False,
 ) -> tuple[tuple[Cell, ...], list[str]]:
     """Place cells at random.
 
@@ -29,6 +36,7 @@ def lay_out(
         size: width and height in pixels.
         um: µm per pixel.
         scale: size of cells against the usual one.
+        all_or_none: whether to stop at the first cell that finds no place.
 
     Returns:
         The cells that found a place, and the classes of those that did not.
@@ -44,6 +52,8 @@ def lay_out(
         free = next((number for number, (x, y) in enumerate(tries.tolist()) if taken.leaves(x, y, radius)), None)
         if free is None:
             left.append(code)
+            if all_or_none:
+                break
             continue
         x, y = tries[free].round(1).tolist()
         taken.add(x, y, radius)
