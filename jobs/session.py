@@ -44,6 +44,8 @@ DEFAULTS = {
     # Else glibc gives the memory of each crop back to the system and takes it again for the next: a tenth of the time.
     "spark.executorEnv.MALLOC_MMAP_THRESHOLD_": str(32 << 20),
     "spark.executorEnv.MALLOC_TRIM_THRESHOLD_": str(256 << 20),
+    # Else every call of the DataFrame API walks Python's stack to tell the JVM from where it came.
+    "spark.python.sql.dataFrameDebugging.enabled": "false",
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     # Spark's own messages quote the data that failed; what a person needs is in our errors and the run record.
@@ -51,9 +53,15 @@ DEFAULTS = {
 }
 
 
-QUICK = {"spark.sql.adaptive.enabled": "false", "spark.sql.codegen.wholeStage": "false"}
+QUICK = {
+    "spark.sql.adaptive.enabled": "false",
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",  # expressions are interpreted: a third of the JVM's work, else
+}
 QUICK_JVM = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:ReservedCodeCacheSize=256m")
 """For little data: compiling costs more than it saves."""
+NAMED = ("functions", "PythonUtils", "PythonSQLUtils")
+"""Classes that PySpark asks the JVM for by a name without package, column by column."""
 JAVA_OPTIONS = "spark.driver.extraJavaOptions"
 
 
@@ -74,6 +82,7 @@ def start(settings: Settings) -> SparkSession:
         spark = builder.getOrCreate()
     except Exception as error:
         raise without_values(error) from None
+    _keep_names(spark)
     _ship_packages(spark)
     return spark
 
@@ -134,6 +143,12 @@ def _s3(settings: Settings) -> dict[str, str]:
         found["spark.hadoop.fs.s3a.endpoint"] = settings.places.s3_endpoint
         found["spark.hadoop.fs.s3a.endpoint.region"] = os.environ.get("AWS_DEFAULT_REGION", "us-east-1")
     return found
+
+
+def _keep_names(spark: Any) -> None:
+    """Have the classes of `NAMED` at hand: else Java looks through every JAR for each possible package, each time."""
+    for name in NAMED:
+        setattr(spark._jvm, name, getattr(spark._jvm, name))
 
 
 def _ship_packages(spark: SparkSession) -> None:
