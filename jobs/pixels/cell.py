@@ -19,7 +19,13 @@ _NUCLEUS_LEAST = 0.12
 _CELL_LEAST = 0.05
 """Least absorbance of cytoplasm above the ground."""
 _RED_LEAST = 0.8
-"""Absorbance of blue over that of green, from which on it is haemoglobin."""
+"""Absorbance of blue over that of green, from which on it is haemoglobin or eosin."""
+_RED_MOST = 0.6
+"""Share of what surrounds a nucleus closely, from which on its own cytoplasm is red."""
+_PIXELS_LEAST = 50
+"""Fewer pixels do not show whether they are two things."""
+_TWO_LEAST, _DARKER_LEAST = 0.75, 1.4
+"""Share of the variance that two classes explain, and how much more one absorbs, where they are two things."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +46,9 @@ def segment_cell(pixels: NDArray[np.uint8], center: tuple[float, float] | None =
     """Nucleus and whole cell in the middle of a crop stained after Romanowsky (Wright, Giemsa, May-Grünwald).
 
     A nucleus absorbs red light far more than blue, red cells and eosin do not: an Otsu threshold on the difference
-    finds the nuclei; lobes near each other are one. The cytoplasm is what absorbs more than the ground around the
-    nucleus, less what is red cell or hangs on by a neck.
+    finds the nuclei, with basophilic cytoplasm, which a second one on green leaves out; lobes near each other are one.
+    The cytoplasm is what absorbs more than the ground around the nucleus, less what hangs on by a neck, and less red
+    cells: what is as red as they are, unless it surrounds the nucleus, as in eosinophils and late erythroblasts.
 
     Args:
         pixels: (height, width, 3), RGB, at least one pixel; without padding, which would pass for the ground.
@@ -52,22 +59,41 @@ def segment_cell(pixels: NDArray[np.uint8], center: tuple[float, float] | None =
     height, width = small.shape[:2]
     x, y = (value / factor for value in center) if center else (width / 2, height / 2)
     calm = np.stack([ndimage.gaussian_filter(plane, 0.75) for plane in np.moveaxis(optical_density(small), 2, 0)])
-    nuclei = _nuclei(calm)
+    purple = _purple(calm)
+    nuclei = _chromatin(calm[1], purple)
     nucleus = _central(nuclei, x, y)
-    rest = ~nuclei if not nuclei.all() else nuclei
+    rest = ~purple if not purple.all() else purple
     calm -= np.percentile(calm[:, rest], 10, axis=1)[:, None, None]
-    body = _body(calm, nuclei)
+    body = _body(calm, purple)
     if not nucleus.any():
         return CellMasks(nucleus, _central_piece(body, x, y), small, factor)
-    return CellMasks(nucleus, _cell(calm, body | nuclei, nuclei, nucleus), small, factor)
+    return CellMasks(nucleus, _cell(calm, body | purple, nuclei, nucleus), small, factor)
 
 
-def _nuclei(density: Floats) -> Mask:
+def _purple(density: Floats) -> Mask:
+    """Nuclei, and cytoplasm that is about as blue."""
     purple = density[0] - density[2] / 2
     if np.ptp(purple) < _NUCLEUS_LEAST:
         return np.zeros(purple.shape, dtype=bool)
     least = max(float(threshold_otsu(purple)), float(np.percentile(purple, 10)) + _NUCLEUS_LEAST)
     return filled(opened(purple > least))
+
+
+def _chromatin(green: Floats, purple: Mask) -> Mask:
+    """The purple pieces without basophilic cytoplasm, which absorbs less green light than the nucleus in it."""
+    found = purple.copy()
+    label, _ = ndimage.label(purple)
+    for number, place in enumerate(ndimage.find_objects(label), 1):
+        piece, values = label[place] == number, green[place]
+        inner = values[ndimage.binary_erosion(piece, iterations=2)]
+        if inner.size < _PIXELS_LEAST or np.ptp(inner) < _NUCLEUS_LEAST:
+            continue
+        least = float(threshold_otsu(inner))
+        dark, pale = inner[inner > least], inner[inner <= least]
+        explained = dark.size * pale.size * (dark.mean() - pale.mean()) ** 2 / inner.size**2 / inner.var()
+        if explained >= _TWO_LEAST and dark.mean() >= _DARKER_LEAST * pale.mean():
+            found[place] &= ~piece | filled(opened(np.pad(piece & (values > least), 1)))[1:-1, 1:-1]
+    return found
 
 
 def _central(nuclei: Mask, x: float, y: float) -> Mask:
@@ -105,9 +131,12 @@ def _cell(density: Floats, body: Mask, nuclei: Mask, nucleus: Mask) -> Mask:
     away = distance(nucleus)
     others = nuclei & ~nucleus
     size = float(np.sqrt(nucleus.sum() / np.pi))
-    # Haemoglobin absorbs blue about as much as green, cytoplasm far less.
-    red = (density[2] > _RED_LEAST * density[1]) & (away > 0.3 * size)
-    near = body & ~opened(red) & (away <= 1.6 * size)
+    # Haemoglobin absorbs blue about as much as green, other cytoplasm far less.
+    red = opened(body & (density[2] > _RED_LEAST * density[1]))
+    around = red[(away > 1) & (away <= 0.4 * size)]
+    if around.size and around.mean() > _RED_MOST:
+        red[:] = False
+    near = body & ~(red & (away > 0.3 * size)) & (away <= 1.6 * size)
     if others.any():
         near &= away <= distance(others)
     neck = 0.3 * size

@@ -14,7 +14,7 @@ from skimage.measure import perimeter_crofton
 
 from jobs.pixels.cell import CellMasks, segment_cell
 from jobs.pixels.masks import Mask, distance, extremes, opened
-from jobs.pixels.optical import Floats, optical_density, shrunk, white_point
+from jobs.pixels.optical import Floats, optical_density, shrunk, stain, white_point
 from jobs.pixels.quality import background_mask
 
 _GREYS = 16
@@ -22,6 +22,8 @@ _VACUOLE_LEAST_UM, _VACUOLE_MOST_UM = 15.0, 150.0
 """Diameter of the largest circle inside a fat vacuole; narrower is a crack, wider is bare glass."""
 _VACUOLE_UM = 1.0
 """Vacuoles are sought at about this many µm per pixel."""
+_STAIN_LEAST = 0.03
+"""What is stained less is grey: no tissue, however dark."""
 _NUCLEUS_LEAST_UM2 = 8.0
 _NUCLEUS_APART_UM = 2.5
 
@@ -108,15 +110,17 @@ def tissue_features(pixels: NDArray[np.uint8], mpp: float) -> dict[str, Measure]
     white = white_point(pixels)
     factor = max(1, round(_VACUOLE_UM / mpp))
     um = mpp * factor
-    glass = background_mask(optical_density(shrunk(pixels, factor), white))
-    if glass.mean() > 0.98:
+    density = optical_density(shrunk(pixels, factor), white)
+    glass = background_mask(density)
+    if (~glass & (stain(density) > _STAIN_LEAST)).mean() < 0.02:
         return {}
     fat = _vacuoles(glass, um)
     area = int((~glass | fat).sum()) * um**2
     share = float(fat.sum()) * um**2 / area
     red = optical_density(pixels[..., :1], white[:1])[..., 0]
+    tissue = ~glass.repeat(factor, axis=0).repeat(factor, axis=1)[: red.shape[0], : red.shape[1]]
     return {
-        "nuclei_density": Measure(_count_nuclei(red, mpp) / (area / 1e6), "/mm2"),
+        "nuclei_density": Measure(_count_nuclei(red, tissue, mpp) / (area / 1e6), "/mm2"),
         "fat_fraction": Measure(share, "1"),
         "cellularity": Measure(1 - share, "1"),
     }
@@ -150,22 +154,23 @@ def _nuclear_texture(pixels: NDArray[np.uint8], masks: CellMasks) -> dict[str, f
 
 
 def _vacuoles(glass: Mask, mpp: float) -> Mask:
-    """Holes of the size of fat cells."""
+    """Holes of the size of fat cells, with the rim that the mask of the glass, a mean over three pixels, leaves out."""
     depth = 2 * mpp * ndimage.distance_transform_edt(glass)
     label, count = ndimage.label(glass)
     widest = np.asarray(ndimage.maximum(depth, label, np.arange(count + 1)))
     fat = (widest >= _VACUOLE_LEAST_UM) & (widest <= _VACUOLE_MOST_UM)
     fat[0] = False
-    return np.asarray(fat[label])
+    return np.asarray(distance(fat[label]) <= 1)
 
 
-def _count_nuclei(red: Floats, mpp: float) -> int:
-    """How many nuclei absorb red light; those that touch are counted by the peaks of their depth."""
+def _count_nuclei(red: Floats, tissue: Mask, mpp: float) -> int:
+    """How many nuclei absorb more red light than their tissue; those that touch count by the peaks of their depth."""
     calm = ndimage.gaussian_filter(red, max(0.5, 0.5 / mpp))
     some = calm[::2, ::2]
-    if np.ptp(some) < 0.1:
+    stroma = some[tissue[::2, ::2]]
+    if stroma.size == 0 or np.ptp(stroma) < 0.1:
         return 0
-    dark = opened(calm > max(float(threshold_otsu(some)), float(np.percentile(some, 20)) + 0.1))
+    dark = opened(calm > max(float(threshold_otsu(some)), float(np.percentile(stroma, 20)) + 0.1))
     label, count = ndimage.label(dark)
     large = np.bincount(label.ravel(), minlength=count + 1) * mpp**2 >= _NUCLEUS_LEAST_UM2
     large[0] = False

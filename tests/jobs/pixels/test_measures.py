@@ -18,13 +18,13 @@ def disc(x, y, radius):
     return np.hypot(X - x, Y - y) < radius
 
 
-def smear(cell=60.0, nucleus=35.0, noise=2.0, seed=0):
-    """A crop with a cell in its middle, and two red cells."""
+def smear(cell=60.0, nucleus=35.0, noise=2.0, seed=0, cytoplasm=CYTOPLASM, red=((30, 40), (215, 205))):
+    """A crop with a cell in its middle, and red cells."""
     pixels = np.empty((250, 250, 3))
     pixels[:] = GROUND
     for mask, color in (
-        (disc(30, 40, 30) | disc(215, 205, 30), RED),
-        (disc(125, 125, cell), CYTOPLASM),
+        (np.any([disc(x, y, 30) for x, y in red], axis=0), RED),
+        (disc(125, 125, cell), cytoplasm),
         (disc(125, 125, nucleus), NUCLEUS),
     ):
         pixels[mask] = color
@@ -41,6 +41,28 @@ def test_areas_in_square_micrometres(cell, nucleus):
     assert found["cell_circularity"].value > 0.95
     assert found["border_contact"].value == 0
     assert "cell_area" not in cell_features(smear(cell, nucleus))
+
+
+@pytest.mark.parametrize(
+    "cytoplasm",
+    [
+        pytest.param((130, 125, 195), id="basophilic, as of blasts and plasma cells"),
+        pytest.param((150, 150, 200), id="grey-blue, as of monocytes"),
+        pytest.param((225, 150, 140), id="eosinophilic"),
+        pytest.param((210, 158, 160), id="haemoglobin, as of late erythroblasts"),
+    ],
+)
+@pytest.mark.parametrize("nucleus", [30, 40])
+def test_nucleus_and_cytoplasm_of_other_colours(cytoplasm, nucleus):
+    found = cell_features(smear(58, nucleus, cytoplasm=cytoplasm), (0.1, 0.1))
+    assert found["nucleus_area"].value == pytest.approx(np.pi * (nucleus / 10) ** 2, rel=0.06)
+    assert found["cell_area"].value == pytest.approx(np.pi * 5.8**2, rel=0.06)
+
+
+def test_red_cells_all_around_are_not_cytoplasm():
+    around = [(125 + 68 * np.cos(turn), 125 + 68 * np.sin(turn)) for turn in np.arange(6) * np.pi / 3]
+    found = cell_features(smear(40, 33, red=around), (0.1, 0.1))
+    assert found["cell_area"].value == pytest.approx(np.pi * 4**2, rel=0.15)
 
 
 def test_circularity_of_known_shapes():
@@ -94,4 +116,15 @@ def test_nuclei_and_fat_of_a_tile():
     assert found["nuclei_density"].value == pytest.approx(left / 0.16, rel=0.08)
     assert found["fat_fraction"].value == pytest.approx(fat.mean(), abs=0.04)
     assert found["cellularity"].value == pytest.approx(1 - found["fat_fraction"].value)
-    assert tissue_features(np.full((90, 90, 3), 240, np.uint8), mpp) == {}
+    assert found["fat_fraction"].value == pytest.approx(fat.mean(), abs=0.02)
+    for bare in (0, 128, 240):
+        assert tissue_features(np.full((90, 90, 3), bare, np.uint8), mpp) == {}
+
+
+def test_tissue_almost_without_nuclei():
+    gen, mpp, mask = np.random.default_rng(6), 0.5, np.ones((800, 800), bool)
+    od = tissue_od(gen, mask, mpp, cellularity=0, fat_share=0)
+    od[discs(gen, mask, (40, 90), 40)] = 0
+    found = tissue_features(photograph(gen, od, light=0.02), mpp)
+    assert found["fat_fraction"].value > 0.2
+    assert found["nuclei_density"].value < 250
