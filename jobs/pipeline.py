@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from jobs import session
 from jobs.accounting import Account
 from jobs.errors import without_values
 from jobs.keys import check_key
-from jobs.lake import Lake, Work, Written
+from jobs.lake import Lake, Work, Written, contract
 from jobs.lease import lease_of
 from schemas.stages import INGEST, RELEASE, STAGES, Stage
 
@@ -80,6 +81,7 @@ def run_stage(lake: Lake, stage: Stage, *, rebuild: bool = False) -> Outcome:
         lake.running = stage.name
         lake.clear_staging()
         try:
+            session.expect(lake.spark, lake.settings, _rows_new(lake, work))
             accounts: list[Account] = importlib.import_module(f"jobs.{stage.name}.stage").run(lake, work)
             for account in accounts:
                 account.balance(stage.name)
@@ -91,6 +93,21 @@ def run_stage(lake: Lake, stage: Stage, *, rebuild: bool = False) -> Outcome:
         if outcome.changed or any(account.came for account in accounts):
             _record(lake, work, accounts, started, None)
         return outcome
+
+
+def _rows_new(lake: Lake, work: Work) -> int:
+    """By how many rows the tables have grown that the stage reads, since it consumed them last."""
+    import pyarrow as pa
+
+    def rows(name: str, version: int) -> int:
+        files = pa.table(lake.log(contract(name), version).get_add_actions())
+        return sum(count or 0 for count in files["num_records"].to_pylist())
+
+    new = 0
+    for name, now in work.now.items():
+        last = work.last(name)
+        new += max(0, rows(name, now) - (0 if last is None or last > now else rows(name, last)))
+    return new
 
 
 def _record(lake: Lake, work: Work, accounts: Sequence[Account], started: float, error: str | None) -> None:

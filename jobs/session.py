@@ -53,13 +53,16 @@ DEFAULTS = {
 }
 
 
+EXPRESSIONS = "spark.sql.codegen.factoryMode"
 QUICK = {
     "spark.sql.adaptive.enabled": "false",
     "spark.sql.codegen.wholeStage": "false",
-    "spark.sql.codegen.factoryMode": "NO_CODEGEN",  # expressions are interpreted: a third of the JVM's work, else
+    EXPRESSIONS: "NO_CODEGEN",
 }
 QUICK_JVM = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:ReservedCodeCacheSize=256m")
 """For little data: compiling costs more than it saves."""
+ROWS_FEW = 10_000
+"""To compile expressions is a third of the JVM's work for some hundred rows; interpreted ones take longer a row."""
 NAMED = ("functions", "PythonUtils", "PythonSQLUtils")
 """Classes that PySpark asks the JVM for by a name without package, column by column."""
 JAVA_OPTIONS = "spark.driver.extraJavaOptions"
@@ -85,6 +88,12 @@ def start(settings: Settings) -> SparkSession:
     _keep_names(spark)
     _ship_packages(spark)
     return spark
+
+
+def expect(spark: SparkSession, settings: Settings, rows: int) -> None:
+    """Have what follows compiled where it is worth it for so many new rows."""
+    if settings.spark.quick and EXPRESSIONS not in settings.spark.conf:
+        spark.conf.set(EXPRESSIONS, QUICK[EXPRESSIONS] if rows <= ROWS_FEW else "FALLBACK")
 
 
 def _configuration(settings: Settings) -> dict[str, str]:

@@ -168,8 +168,9 @@ class Spark:
     driver_memory: str = "2g"
     """Heap of the driver, as Java writes it."""
     quick: bool = True
-    """Tuned for little data, where planning and compiling cost more than the work: no adaptive plans, no generated
-    code, a compiler that starts at once. Up to Munich's size, where most work is Python's, it costs nothing."""
+    """Tuned for little data, where planning and compiling cost more than the work: no adaptive plans, expressions
+    compiled only where a stage has more than 10,000 new rows, a compiler that starts at once. Up to Munich's size,
+    where most work is Python's, it costs nothing."""
     shuffle_partitions: int = 2
     """Partitions of a shuffle: about one a core on a small machine, two to three a core on a cluster."""
     conf: dict[str, str] = field(default_factory=dict)
