@@ -97,6 +97,7 @@ TILE = Stage(
     writes=("curated.crops", "restricted.quarantine", "curated.tiles"),
     unit="slide and tile",
     settings=("tiles", "crop"),
+    version="2",
 )
 MEASURE = Stage(
     name="measure",

@@ -116,7 +116,9 @@ def _stained(density: Floats, ink: Mask, um: float) -> Mask:
     least = _noise_bound(fine)
     # A JPEG smears colour over 16 pixels, but not darkness.
     dark = _blurred(np.minimum(luma(density), 0.1), max(0.7, 4.0 / um)) > least
-    weak = ((fine > least) & dark) | _septa(density, ink, um)
+    seen = (fine > least) & dark
+    # Beside plain tissue it is the edge that is uneven, and what lies beyond is glass.
+    weak = seen | (_septa(density, ink, um) & ~_near(seen, 2 * _WIDE_UM / um))
     near = _closed(weak, BRIDGE_UM / um)
     label, count = ndimage.label(near)
     strong = np.bincount(label.ravel(), (fine > max(0.04, 2 * least)).ravel(), count + 1) * um**2 > 400
