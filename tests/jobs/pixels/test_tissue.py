@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jobs.pixels.tissue import tissue_mask
-from tests.histology import INKS, section
+from tests.histology import INKS, photograph, section, tissue_od
 
 
 def iou(found, truth):
@@ -19,6 +19,17 @@ def iou(found, truth):
 def test_pale_and_fatty_tissue_is_kept(mpp, strength, fat_share):
     made = section(int(mpp * 1000 + strength * 100), mpp=mpp, strength=strength, fat_share=fat_share, pen="")
     assert iou(tissue_mask(made.pixels, mpp), made.tissue) >= 0.9
+
+
+def test_small_fragments_are_not_made_larger():
+    gen, truth = np.random.default_rng(5), np.zeros((700, 700), bool)
+    y, x = np.mgrid[:700, :700]
+    for _ in range(15):
+        down, across = gen.uniform(60, 640, 2)
+        truth |= np.hypot(y - down, x - across) < gen.uniform(20, 55)
+    od = tissue_od(gen, truth, 4.0, cellularity=0.6, fat_share=0.3) * truth[..., None]
+    found = tissue_mask(photograph(gen, od, light=0.02), 4.0)
+    assert iou(found, truth) >= 0.9
 
 
 @pytest.mark.parametrize("ink", INKS)
