@@ -105,6 +105,7 @@ MEASURE = Stage(
     reads=("curated.crops", "curated.scans", "curated.cells"),
     writes=("curated.features",),
     unit="crop",
+    version="2",
 )
 DEDUPLICATE = Stage(
     name="deduplicate",

@@ -114,9 +114,8 @@ def test_nuclei_and_fat_of_a_tile():
     found = tissue_features(photograph(gen, od, light=0.02), mpp)
     left = sum(not fat[x, y] for x, y in places)
     assert found["nuclei_density"].value == pytest.approx(left / 0.16, rel=0.08)
-    assert found["fat_fraction"].value == pytest.approx(fat.mean(), abs=0.04)
-    assert found["cellularity"].value == pytest.approx(1 - found["fat_fraction"].value)
     assert found["fat_fraction"].value == pytest.approx(fat.mean(), abs=0.02)
+    assert found["cellularity"].value == pytest.approx(1 - found["fat_fraction"].value)
     for bare in (0, 128, 240):
         assert tissue_features(np.full((90, 90, 3), bare, np.uint8), mpp) == {}
 
