@@ -79,7 +79,7 @@ DEIDENTIFY = Stage(
     ),
     unit="file, record and annotation",
     settings=("sources", "deidentify"),
-    version="5",
+    version="6",
 )
 CROP = Stage(
     name="crop",
@@ -97,7 +97,7 @@ TILE = Stage(
     writes=("curated.crops", "restricted.quarantine", "curated.tiles"),
     unit="slide and tile",
     settings=("tiles", "crop"),
-    version="2",
+    version="3",
 )
 MEASURE = Stage(
     name="measure",
@@ -105,7 +105,7 @@ MEASURE = Stage(
     reads=("curated.crops", "curated.scans", "curated.cells"),
     writes=("curated.features",),
     unit="crop",
-    version="2",
+    version="3",
 )
 DEDUPLICATE = Stage(
     name="deduplicate",

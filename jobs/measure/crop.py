@@ -15,7 +15,7 @@ from jobs.pixels.measures import Measure, cell_features, tissue_features
 from jobs.pixels.quality import quality
 from schemas.features import METHODS
 
-VERSION = "3"
+VERSION = "4"
 """Of the methods; raised when the same pixels would give other values."""
 SECTION_STAIN = "H&E"
 _NUCLEI_MPP_MOST = 1.1

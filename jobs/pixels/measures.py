@@ -22,6 +22,8 @@ _VACUOLE_LEAST_UM, _VACUOLE_MOST_UM = 15.0, 150.0
 """Diameter of the largest circle inside a fat vacuole; narrower is a crack, wider is bare glass."""
 _VACUOLE_UM = 1.0
 """Vacuoles are sought at about this many µm per pixel."""
+_BEYOND_UM = 25.0
+"""Glass goes on by this at a tile's edge: a strip of it is wider than what is seen."""
 _STAIN_LEAST = 0.03
 """What is stained less is grey: no tissue, however dark."""
 _NUCLEUS_LEAST_UM2 = 8.0
@@ -155,10 +157,16 @@ def _nuclear_texture(pixels: NDArray[np.uint8], masks: CellMasks) -> dict[str, f
 
 def _vacuoles(glass: Mask, mpp: float) -> Mask:
     """Holes of the size of fat cells, with the rim that the mask of the glass, a mean over three pixels, leaves out."""
-    depth = 2 * mpp * ndimage.distance_transform_edt(glass)
-    label, count = ndimage.label(glass)
-    widest = np.asarray(ndimage.maximum(depth, label, np.arange(count + 1)))
-    fat = (widest >= _VACUOLE_LEAST_UM) & (widest <= _VACUOLE_MOST_UM)
+    beyond = max(1, round(_BEYOND_UM / mpp))
+    seen = np.s_[beyond:-beyond, beyond:-beyond]
+    wide = np.pad(glass, beyond, mode="edge")
+    for rows in (np.s_[:beyond], np.s_[-beyond:]):  # or a vacuole that a corner cuts would become wide
+        wide[rows, :beyond] = wide[rows, -beyond:] = False
+    bare = distance(2 * mpp * ndimage.distance_transform_edt(wide) > _VACUOLE_MOST_UM) <= _VACUOLE_MOST_UM / 2 / mpp
+    holes = wide & ~bare
+    label, count = ndimage.label(holes[seen])
+    widest = 2 * mpp * ndimage.maximum(ndimage.distance_transform_edt(holes)[seen], label, np.arange(count + 1))
+    fat = np.asarray(widest >= _VACUOLE_LEAST_UM)
     fat[0] = False
     return np.asarray(distance(fat[label]) <= 1)
 

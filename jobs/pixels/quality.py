@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +20,13 @@ _SIDE_LEAST_UM = 400.0
 """Pens are sought as if the picture were at least this wide."""
 _PEN_UM = 3.0
 """Pens are sought at about this many µm per pixel: they are wide."""
-_FOLD_SIDE = 64
-"""Pixels of a side at which folds are sought."""
+_FOCUS_PARTS = 4
+"""Parts across and down of a tile of a section whose focus counts alike: a part of it may be blurred."""
+_FOLD_UM = 3.0
+"""Folds are sought at about this many µm per pixel."""
 _FOLD_REACH = 5
 """Side, in those pixels, of the neighbourhood whose lowest quarter counts."""
-_GLASS_MOST, _GLASS_STAIN_MOST = 0.10, 0.05
+_GLASS_MOST, _GLASS_STAIN_MOST = 0.10, 0.03
 """Mean absorbance and stain below which a pixel shows bare glass."""
 
 
@@ -64,7 +67,7 @@ def quality(pixels: NDArray[np.uint8], mpp: float | None = None, *, section: boo
     most, least = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
     grey = np.asarray(Image.fromarray(pixels).convert("L"))
     return Quality(
-        focus=edge_steepness(grey),
+        focus=edge_steepness(grey, _FOCUS_PARTS if section else 1),
         background_fraction=float(background.mean()),
         clipped_fraction=float(((most >= 254) | (least <= 1)).mean()),
         saturation=float(np.mean((most - least) / np.maximum(most, 1).astype(np.float32))),
@@ -81,12 +84,10 @@ def _of_section(
     um = max(mpp, _SIDE_LEAST_UM / max(pixels.shape[:2]))
     factor = max(1, round(_PEN_UM / um))
     ink = pen_mask(optical_density(shrunk(pixels, factor), white), um * factor)
-    height, width = background.shape
-    marked = np.asarray(Image.fromarray(ink).resize((width, height), Image.Resampling.NEAREST), dtype=bool)
-    return {"pen_fraction": float(ink.mean()), "fold_fraction": _folded(small, ~background & ~marked)}
+    return {"pen_fraction": float(ink.mean()), "fold_fraction": _folded(small, ~background, 2 * mpp)}
 
 
-def edge_steepness(values: NDArray[np.uint8]) -> float:
+def edge_steepness(values: NDArray[np.uint8], parts: int = 1) -> float:
     """How much of its local range an edge crosses in a pixel, at the strongest edges: the inverse of their width.
 
     Taken where the range over 9x9 pixels is among the highest twentieth, so that neither the stain's strength nor how
@@ -94,6 +95,7 @@ def edge_steepness(values: NDArray[np.uint8]) -> float:
 
     Args:
         values: (height, width), luma.
+        parts: across and down; the mean over those that have contrast, so that each of them counts alike.
 
     Returns:
         0 to 1.
@@ -108,12 +110,29 @@ def edge_steepness(values: NDArray[np.uint8]) -> float:
     slope += np.square(calm[1:-1, 2:] - calm[1:-1, :-2], dtype=np.int32)
     inner = calm[1:-1, 1:-1]
     reach = extremes(inner, 9, most=True) - extremes(inner, 9, most=False)
+    steep = extremes(slope, 9, most=True)
+    least = 0.3 * _highest_twentieth(reach) if parts > 1 else 0.0
+    found = []
+    for rows in _cut(reach.shape[0], parts):
+        for columns in _cut(reach.shape[1], parts):
+            part = reach[rows, columns]
+            bound = _highest_twentieth(part)
+            strong = part >= max(bound, 16 * 6)
+            if bound >= least and strong.any():
+                found.append(float(np.mean(np.sqrt(steep[rows, columns][strong]) / 2 / part[strong])))
+    return min(1.0, 2 * float(np.mean(found))) if found else 0.0
+
+
+def _cut(length: int, parts: int) -> list[slice]:
+    """That many ranges of about the same length, none of them empty."""
+    ends = np.linspace(0, length, min(parts, length) + 1).astype(int)
+    return [slice(start, end) for start, end in pairwise(ends)]
+
+
+def _highest_twentieth(reach: NDArray[np.int16]) -> int:
+    """What its highest twentieth is at least; 1 where all of it is flat."""
     counts = np.bincount(reach.ravel()).cumsum()
-    strong = reach >= max(int((counts < 0.95 * counts[-1]).sum()), 16 * 6)
-    if not strong.any():
-        return 0.0
-    steepest = np.sqrt(extremes(slope, 9, most=True)[strong]) / 2
-    return float(min(1.0, 2 * np.mean(steepest / reach[strong])))
+    return max(int((counts < 0.95 * counts[-1]).sum()), 1)
 
 
 def background_mask(density: Floats) -> Mask:
@@ -127,33 +146,37 @@ def background_mask(density: Floats) -> Mask:
     return np.asarray((absorbed < _GLASS_MOST) & (stained < _GLASS_STAIN_MOST))
 
 
-def _folded(density: Floats, tissue: Mask) -> float:
+def _folded(density: Floats, tissue: Mask, um: float) -> float:
     """Mean over the tissue of how far it is folded: 0 at 1.4 times the usual absorbance, 1 at 1.8 times.
 
     Two layers absorb twice as much, also between the nuclei: so the lowest quarter of a neighbourhood counts. Blood
-    absorbs more as well, but blue above all; what changes its hue is no fold.
+    and bone absorb more as well, but blood blue above all and hardly any red, and bone holds few nuclei. Colours that
+    H&E cannot have and black are ink.
 
     Args:
         density: (height, width, 3), optical density.
         tissue: (height, width).
+        um: µm per pixel.
     """
     if tissue.mean() < 0.02:
         return 0.0
-    block = max(1, -(-min(tissue.shape) // _FOLD_SIDE))
+    block = max(1, min(round(_FOLD_UM / um), min(tissue.shape) // 16))
     height, width = (side // block * block for side in tissue.shape)
     parts = (height // block, block, width // block, block)
     there = tissue[:height, :width].reshape(parts).mean(axis=(1, 3)) > 0.5
     if not there.any():
         return 0.0
     small = density[:height, :width].reshape(*parts, 3).mean(axis=(1, 3))
-    low = []
-    for channel in (1, 2):
-        values = np.where(there, small[..., channel], np.median(small[there, channel]))
-        quarter = _lowest_quarter(values)
-        low.append(quarter / max(float(np.median(quarter[there])), 0.02))
-    green, blue = low
-    rise = np.where(blue < 1.8 * green, np.clip((green - 1.4) / 0.4, 0, 1), 0)
-    return float(rise[there].mean())
+    usual = np.median(small[there], axis=0)
+    small = np.where(there[..., None], small, usual)
+    lows = [_lowest_quarter(small[..., channel]) for channel in range(3)]
+    more = [low / max(float(np.median(low[there])), 0.02) for low in lows]
+    blood = (more[2] >= 1.8 * more[1]) & (lows[0] <= 0.5 * lows[1])
+    nuclei = ndimage.uniform_filter(small[..., 0], _FOLD_REACH)
+    bone = nuclei <= 1.2 * max(float(np.median(nuclei[there])), 0.02)
+    ink = (lows[1] < 0.82 * np.maximum(lows[0], lows[2])) | (np.minimum(lows[0], lows[2]) > 1.3)
+    folded = np.where(blood | bone | ink, 0, np.clip((more[1] - 1.4) / 0.4, 0, 1))
+    return float(folded[there].mean())
 
 
 def _lowest_quarter(values: Floats) -> Floats:

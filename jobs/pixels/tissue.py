@@ -27,6 +27,11 @@ _WIDE_UM = 20.0
 _SEPTUM_MOST, _UNEVEN_LEAST = 0.08, 0.006
 _INK_LEAST = 0.35
 _INK_MARGIN_UM = 25.0
+_INK_FINE_UM = 3.5
+"""Ink that lets tissue through is sought up to these µm per pixel; at coarser ones dense nuclei are as blue, and blood
+as red and as even."""
+_INK_GAP_UM = 15.0
+"""Within this, tissue has a pale place between its nuclei; what is dark there as well lies over it."""
 
 
 def tissue_mask(pixels: NDArray[np.uint8], mpp: float) -> Mask:
@@ -56,7 +61,7 @@ def tissue_mask(pixels: NDArray[np.uint8], mpp: float) -> Mask:
 
 
 def pen_mask(density: Floats, um: float) -> Mask:
-    """Where a pen has marked the glass: colours that H&E cannot have, or a red that is even.
+    """Where a pen has marked the glass: colours that H&E cannot have, or a red or violet that is even.
 
     Args:
         density: (height, width, 3), optical density.
@@ -65,15 +70,21 @@ def pen_mask(density: Floats, um: float) -> Mask:
     Returns:
         (height, width), with a margin for the soft edge of the stroke.
     """
+    fine = um < _INK_FINE_UM
+    if fine:
+        side = round(_INK_GAP_UM / um) | 1
+        density = ndimage.minimum_filter(_blurred(density, 0.7), (side, side, 1), mode="nearest")
     red, green, blue = (_blurred(density[..., channel], max(1.0, 6.0 / um)) for channel in range(3))
     most = np.maximum(np.maximum(red, green), blue)
     least = np.minimum(np.minimum(red, green), blue)
     foreign = green < 0.82 * np.maximum(red, blue)
-    black = (least > 0.9) & (least > 0.75 * most)
+    black = (least > (0.75 if fine else 0.9)) & (least > 0.7 * most)
     core = (most > _INK_LEAST) & (foreign | black)
-    crimson = (blue > 0.66 * green) & (red < 0.35 * green) & (green > 1.1)
-    if crimson.any():
-        core |= crimson & (_spread(density[..., 1], max(1.0, 8.0 / um)) < 0.12 * green)
+    crimson = (blue > 0.62 * green) & (red < 0.35 * green) & (green > (0.8 if fine else 1.1))
+    violet = (red > 0.75 * green) & (red > 0.5) & fine
+    for hue, channel, mean in ((crimson, 1, green), (violet, 0, red)):
+        if hue.any():
+            core |= hue & (_spread(density[..., channel], max(1.0, 8.0 / um)) < 0.12 * mean)
     if not core.any():
         return core
     return _near(_large(_opened(core, 12.0 / um), 60.0 / um), max(_INK_MARGIN_UM / um, 1.5))

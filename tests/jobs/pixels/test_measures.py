@@ -120,6 +120,18 @@ def test_nuclei_and_fat_of_a_tile():
         assert tissue_features(np.full((90, 90, 3), bare, np.uint8), mpp) == {}
 
 
+@pytest.mark.parametrize("bare", [60, 250])
+def test_bare_glass_beside_tissue_is_no_fat(bare):
+    gen, mpp = np.random.default_rng(5), 0.5
+    mask = np.ones((800, 800), bool)
+    mask[:, : round(bare / mpp)] = False
+    od = tissue_od(gen, mask, mpp, cellularity=0.3, fat_share=0)
+    fat = discs(gen, mask, (30, 80), 25) & mask
+    od[fat] = 0
+    found = tissue_features(photograph(gen, od, light=0.0), mpp)
+    assert found["fat_fraction"].value == pytest.approx(fat.sum() / mask.sum(), abs=0.05)
+
+
 def test_tissue_almost_without_nuclei():
     gen, mpp, mask = np.random.default_rng(6), 0.5, np.ones((800, 800), bool)
     od = tissue_od(gen, mask, mpp, cellularity=0, fat_share=0)
