@@ -8,7 +8,7 @@ QUALITY = {
     "focus": "greatest slope over the local range, where that is among the highest twentieth",
     "background_fraction": "mean absorbance below 0.10 and stain below 0.03",
     "clipped_fraction": "colour at 254 or more, or 1 or less",
-    "saturation": "mean saturation in HSV",
+    "saturation": "saturation in HSV, 95th percentile at half the size",
     "brightness": "mean luma, ITU-R BT.601, over 255",
     "pen_fraction": "colours foreign to H&E, even red and violet, smoothed",
     "fold_fraction": "green absorbance between nuclei, 1.4 to 1.8 times the median",

@@ -22,6 +22,10 @@ _RED_LEAST = 0.8
 """Absorbance of blue over that of green, from which on it is haemoglobin or eosin."""
 _RED_MOST = 0.6
 """Share of what surrounds a nucleus closely, from which on its own cytoplasm is red."""
+_LOBES_UM = 2.4
+"""Lobes so near to each other are of one nucleus, though what joins them is too thin to be seen."""
+_CROP_UM = 25.0
+"""Width of a crop of one cell, where the size of a pixel is unknown."""
 _PIXELS_LEAST = 50
 """Fewer pixels do not show whether they are two things."""
 _TWO_LEAST, _DARKER_LEAST = 0.75, 1.4
@@ -42,7 +46,9 @@ class CellMasks:
     """Pixels of the crop along a side of one of the mask's."""
 
 
-def segment_cell(pixels: NDArray[np.uint8], center: tuple[float, float] | None = None) -> CellMasks:
+def segment_cell(
+    pixels: NDArray[np.uint8], center: tuple[float, float] | None = None, mpp: float | None = None
+) -> CellMasks:
     """Nucleus and whole cell in the middle of a crop stained after Romanowsky (Wright, Giemsa, May-Grünwald).
 
     A nucleus absorbs red light far more than blue, red cells and eosin do not: an Otsu threshold on the difference
@@ -53,6 +59,7 @@ def segment_cell(pixels: NDArray[np.uint8], center: tuple[float, float] | None =
     Args:
         pixels: (height, width, 3), RGB, at least one pixel; without padding, which would pass for the ground.
         center: x and y of the cell; the middle where None.
+        mpp: µm per pixel; the crop is taken for 25 µm wide where None.
     """
     factor = max(1, round(min(pixels.shape[:2]) / _WORK_SIDE))
     small = shrunk(pixels, factor)
@@ -61,7 +68,8 @@ def segment_cell(pixels: NDArray[np.uint8], center: tuple[float, float] | None =
     calm = np.stack([ndimage.gaussian_filter(plane, 0.75) for plane in np.moveaxis(optical_density(small), 2, 0)])
     purple = _purple(calm)
     nuclei = _chromatin(calm[1], purple)
-    nucleus = _central(nuclei, x, y)
+    um = factor * (mpp or _CROP_UM / min(pixels.shape[:2]))
+    nucleus = _central(nuclei, x, y, _LOBES_UM / um)
     rest = ~purple if not purple.all() else purple
     calm -= np.percentile(calm[:, rest], 10, axis=1)[:, None, None]
     body = _body(calm, purple)
@@ -96,10 +104,9 @@ def _chromatin(green: Floats, purple: Mask) -> Mask:
     return found
 
 
-def _central(nuclei: Mask, x: float, y: float) -> Mask:
-    """The nucleus whose lobes lie nearest to the middle: pieces at most a fourteenth of the crop apart."""
-    gap = max(1.0, min(nuclei.shape) / 28)
-    return np.asarray(_central_piece(distance(nuclei) <= gap, x, y) & nuclei)
+def _central(nuclei: Mask, x: float, y: float, apart: float) -> Mask:
+    """The nucleus whose lobes lie nearest to the middle: pieces at most so many pixels apart."""
+    return np.asarray(_central_piece(distance(nuclei) <= max(1.0, apart / 2), x, y) & nuclei)
 
 
 def _central_piece(mask: Mask, x: float, y: float) -> Mask:

@@ -49,7 +49,7 @@ def cell_features(
         mpp: µm per pixel across and down; areas are left out where None.
         center: x and y of the cell, where it is not in the middle.
     """
-    masks = segment_cell(pixels, center)
+    masks = segment_cell(pixels, center, float(np.sqrt(mpp[0] * mpp[1])) if mpp else None)
     if not masks.cell.any():
         return {}
     found = _shapes(masks, mpp)

@@ -41,7 +41,7 @@ class Quality:
     clipped_fraction: float
     """Share of pixels with a colour at the end of its range."""
     saturation: float
-    """Mean saturation in HSV."""
+    """Saturation in HSV that the most colourful twentieth exceeds: how strong the stain is, not how much is stained."""
     brightness: float
     """Mean luma, of the greatest."""
     pen_fraction: float | None = None
@@ -60,20 +60,26 @@ def quality(pixels: NDArray[np.uint8], mpp: float | None = None, *, section: boo
         section: whether to look for what befalls sections, pens and folds; not so for cells of a smear.
     """
     white = white_point(pixels)
-    small = optical_density(shrunk(pixels, 2), white)
+    half = shrunk(pixels, 2)
+    small = optical_density(half, white)
     background = background_mask(small)
-    # Plane by plane is many times faster than over the last axis.
-    red, green, blue = np.moveaxis(pixels, 2, 0)
-    most, least = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
+    most, least = _extreme_colors(pixels)
+    bright, dark = _extreme_colors(half)
     grey = np.asarray(Image.fromarray(pixels).convert("L"))
     return Quality(
         focus=edge_steepness(grey, _FOCUS_PARTS if section else 1),
         background_fraction=float(background.mean()),
         clipped_fraction=float(((most >= 254) | (least <= 1)).mean()),
-        saturation=float(np.mean((most - least) / np.maximum(most, 1).astype(np.float32))),
+        saturation=float(np.percentile((bright - dark) / np.maximum(bright, 1).astype(np.float32), 95)),
         brightness=float(grey.mean() / 255),
         **(_of_section(pixels, white, small, background, mpp or _ASSUMED_UM) if section else {}),
     )
+
+
+def _extreme_colors(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Greatest and least of red, green and blue; plane by plane is many times faster than over the last axis."""
+    red, green, blue = np.moveaxis(pixels, 2, 0)
+    return np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
 
 
 def _of_section(

@@ -59,6 +59,18 @@ def test_nucleus_and_cytoplasm_of_other_colours(cytoplasm, nucleus):
     assert found["cell_area"].value == pytest.approx(np.pi * 5.8**2, rel=0.06)
 
 
+@pytest.mark.parametrize("mpp", [0.1, 0.15])
+def test_lobes_whose_bridges_are_not_seen_are_one_nucleus(mpp):
+    pixels = smear(62 * 0.1 / mpp, 0, seed=3).astype(float)
+    lobes = np.any(
+        [disc(125 + dx / mpp, 125 + dy / mpp, 1.6 / mpp) for dx, dy in ((-2.6, 1.5), (2.6, 1.5), (0, -3))], axis=0
+    )
+    pixels[lobes] += np.array(NUCLEUS) - CYTOPLASM
+    found = cell_features(np.clip(pixels, 0, 255).astype(np.uint8), (mpp, mpp))
+    assert found["nucleus_area"].value == pytest.approx(3 * np.pi * 1.6**2, rel=0.12)
+    assert found["cell_area"].value == pytest.approx(np.pi * 6.2**2, rel=0.05)
+
+
 def test_red_cells_all_around_are_not_cytoplasm():
     around = [(125 + 68 * np.cos(turn), 125 + 68 * np.sin(turn)) for turn in np.arange(6) * np.pi / 3]
     found = cell_features(smear(40, 33, red=around), (0.1, 0.1))

@@ -87,6 +87,13 @@ def clipped(seed):
     return shot(gen, od, gen.uniform(1.15, 1.5))
 
 
+def faded(seed):
+    gen, od = density(seed)
+    tile = shot(gen, od).astype(float)
+    grey = tile.mean(axis=2, keepdims=True)
+    return (grey + (tile - grey) * gen.uniform(0.3, 0.5)).round().astype(np.uint8)
+
+
 def auroc(bad, good):
     bad, good = np.asarray(bad, float), np.asarray(good, float)
     return stats.mannwhitneyu(bad, good).statistic / (len(bad) * len(good))
@@ -99,6 +106,7 @@ FAULTS = {
     "background_fraction": [empty],
     "clipped_fraction": [clipped],
     "brightness": [clipped],
+    "saturation": [faded],
 }
 
 
@@ -109,7 +117,7 @@ def good():
 
 @pytest.mark.parametrize(("column", "plant"), [(column, plant) for column in FAULTS for plant in FAULTS[column]])
 def test_planted_fault_on_synthetic_tiles(column, plant, good):
-    sign = -1 if column == "focus" else 1
+    sign = -1 if column in ("focus", "saturation") else 1
     bad = [quality(plant(1000 + seed), MPP) for seed in range(TILES)]
     found = auroc([sign * getattr(q, column) for q in bad], [sign * getattr(q, column) for q in good])
     print(f"\n{column:22} {plant.__name__:16} AUROC {found:.3f}")
