@@ -85,7 +85,8 @@ def cores(mask: NDArray[np.bool_]) -> list[Core]:
     """The cores of a tissue microarray, by row and column; empty where the mask shows none.
 
     Cores are round pieces of about one size on a lattice, which may be turned by up to some 15 degrees; places of the
-    lattice where a core was lost keep their names. At least four cores make an array.
+    lattice where a core was lost keep their names. At least four cores make an array; they are most of its tissue and
+    fill most of its places, or they are fragments that happen to be round.
 
     Args:
         mask: tissue (height, width).
@@ -93,7 +94,8 @@ def cores(mask: NDArray[np.bool_]) -> list[Core]:
     depth = ndimage.distance_transform_edt(np.pad(ndimage.binary_fill_holes(mask), 1))[1:-1, 1:-1]
     # Cores that touch in the mask, whose narrow gaps are closed, are apart further from their edge.
     tries = (_array(_round_pieces(depth, share * depth.max(initial=0))) for share in (0.0, 0.25, 0.5))
-    return max(tries, key=len)
+    found = max(tries, key=len)
+    return found if sum(np.pi * core.radius**2 for core in found) >= 0.5 * mask.sum() else []
 
 
 def _array(pieces: NDArray[np.float64]) -> list[Core]:
@@ -109,6 +111,8 @@ def _array(pieces: NDArray[np.float64]) -> list[Core]:
     if place is None:
         return []
     place -= place.min(axis=0)
+    if len(place) < (0.5 + 1 / len(place)) * np.prod(place.max(axis=0) + 1):
+        return []
     found = [
         Core(f"{_letters(int(row))}{int(column) + 1}", float(x), float(y), float(radius))
         for (column, row), (x, y), radius in zip(place, centers, radii, strict=True)
@@ -175,7 +179,9 @@ def _steps(at: NDArray[np.float64]) -> NDArray[np.int64] | None:
     """Whole steps along both axes; None where the pieces do not lie on a lattice."""
     factors = np.linalg.lstsq(np.column_stack([np.round(at), np.ones(len(at))]), at, rcond=None)[0]
     fit = np.column_stack([np.round(at), np.ones(len(at))]) @ factors
-    if np.median(np.abs(fit - at)) > 0.2:
+    # Three numbers an axis are fitted: four pieces that lie anywhere would nearly fit.
+    off = np.abs(fit - at).max(axis=1) * np.sqrt(len(at) / max(len(at) - 3, 1))
+    if np.percentile(off, 80) > 0.2:
         return None
     return np.round(at).astype(np.int64)
 

@@ -68,3 +68,15 @@ def test_a_section_is_no_array():
     mask = np.zeros((300, 300), bool)
     mask[50:200, 60:250] = True
     assert cores(mask) == []
+
+
+def test_round_fragments_are_no_array():
+    y, x = np.mgrid[:500, :700]
+    taken = 0
+    for seed in range(30):
+        gen = np.random.default_rng(seed)
+        mask = np.zeros((500, 700), bool)
+        for _ in range(int(gen.integers(5, 25))):
+            mask |= np.hypot(x - gen.uniform(30, 670), y - gen.uniform(30, 470)) < gen.uniform(20, 30)
+        taken += bool(cores(mask))
+    assert taken <= 1
