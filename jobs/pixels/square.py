@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import Any
 
 import numpy as np
@@ -121,8 +121,24 @@ def _flat_rows(pixels: NDArray[Any], flat: int) -> int:
 
 def _corner(pixels: NDArray[Any], alike: int) -> NDArray[np.bool_]:
     """The solid area of the corner's colour that begins in the upper left corner, and a little around it."""
-    same = (np.abs(pixels - pixels[0, 0].astype(np.int32)) <= alike).all(axis=2)
-    padded = np.pad(same, _SOLID, mode="edge")
-    solid = ndimage.maximum_filter(ndimage.minimum_filter(padded, _SOLID), _SOLID + 4)
-    parts, _ = ndimage.label(solid[_SOLID:-_SOLID, _SOLID:-_SOLID])
+    rows = np.pad(_like_corner(pixels, alike), _SOLID + 1, mode="edge")
+    solid = _slid(_slid(rows, _SOLID, np.logical_and), _SOLID + 4, np.logical_or)
+    parts, _ = ndimage.label(solid)
     return np.asarray((parts == parts[0, 0]) & (parts[0, 0] > 0))
+
+
+def _like_corner(pixels: NDArray[Any], alike: int) -> NDArray[np.bool_]:
+    """Where (height, width) each channel is within `alike` of the upper left corner's."""
+    like = np.ones(pixels.shape[:2], dtype=bool)
+    most = np.iinfo(pixels.dtype).max
+    for channel in range(pixels.shape[2]):
+        plane, colour = pixels[:, :, channel], int(pixels[0, 0, channel])
+        like &= (plane >= max(colour - alike, 0)) & (plane <= min(colour + alike, most))
+    return like
+
+
+def _slid(mask: NDArray[np.bool_], side: int, joined: np.ufunc) -> NDArray[np.bool_]:
+    """What a window of `side` x `side` pixels holds wherever it fits, joined by a logical function."""
+    height, width = mask.shape[0] - side + 1, mask.shape[1] - side + 1
+    lines = reduce(joined, (mask[first : first + height] for first in range(side)))
+    return reduce(joined, (lines[:, first : first + width] for first in range(side)))
