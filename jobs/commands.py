@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jobs.errors import UsageError
+from jobs.errors import BadInput, HemalakeError, UsageError
 from schemas.reasons import Reason
 from schemas.stages import STAGES, Stage
 
@@ -211,9 +211,14 @@ def deidentify_files(options: Namespace) -> int:
 def deduplicate_files(options: Namespace) -> int:
     """Find duplicates in a folder without a lake; unreadable files are named, and make the command fail."""
     from jobs import deduplicate_files as files
+    from jobs.pixels.picture import SUFFIXES
 
     if not options.report.absolute().parent.is_dir():
         raise UsageError("the folder of the report does not exist.")
+    if options.report.is_dir() or options.report.suffix.lower() in SUFFIXES:
+        raise UsageError("the report is a CSV file: name neither a folder nor a picture.")
+    if options.jobs < 0:
+        raise UsageError("--jobs takes a number of processes, or 0 for one a core.")
     found = files.run(options.folder, jobs=options.jobs, field_from=options.field_from, told=_show_progress)
     files.write_report(found.pairs, options.report)
     kinds = {kind: sum(pair.kind == kind for pair in found.pairs) for kind in ("exact", "near", "overlap")}
@@ -241,7 +246,7 @@ def crop_files(options: Namespace) -> int:
     from jobs import crop_files as files
     from jobs.crop.plan import PRESETS, Options
 
-    pad = [int(part) if part.strip().isdigit() else -1 for part in options.pad.split(",")]
+    pad = [int(part) if part.strip().isdecimal() else -1 for part in options.pad.split(",")]
     if len(pad) != 3 or not all(0 <= part <= 255 for part in pad):
         raise UsageError("--pad-colour takes three numbers from 0 to 255, such as 255,255,255.")
     chosen = Options(
@@ -250,7 +255,13 @@ def crop_files(options: Namespace) -> int:
         context=options.context, focal_plane=options.focal_plane, optical_path=options.optical_path,
         jobs=options.jobs,
     )  # fmt: skip
-    outcome = files.run(options.scan, options.annotations, options.out, chosen)
+    try:
+        outcome = files.run(options.scan, options.annotations, options.out, chosen)
+    except BadInput as bad:
+        raise HemalakeError(
+            f"the annotation file: {bad.reason.sentence} Export it again from the tool that made it; "
+            "docs/crop-files.md lists the formats."
+        ) from None
     failed = outcome.counts["failed"]
     if options.json:
         mpp = outcome.mpp and {"x": outcome.mpp.x, "y": outcome.mpp.y, "source": outcome.mpp.source}

@@ -6,6 +6,7 @@ Scans, shapes and crops are the same as those of the stage; what cannot be cut c
 from __future__ import annotations
 
 import csv
+import math
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -132,6 +133,7 @@ def _joined(plans: list[Plan]) -> Plan:
         [entry for each in plans for entry in each.reasons],
         [entry for each in plans for entry in each.names],
         [entry for each in plans for entry in each.wanted],
+        [entry for each in plans for entry in each.known],
     )
 
 
@@ -232,15 +234,20 @@ def _rows(plan: Plan, annotations: Iterable[str]) -> list[tuple[object, ...]]:
         status = plan.status[index]
         written = status not in ("skipped", "failed")
         name = plan.names[index].removeprefix(f"{CONTEXT}/") if written else ""
-        rows.append((name, annotation, *plan.windows[index].tolist(), status, plan.reasons[index]))
+        x, y, width, height = plan.windows[index].tolist()
+        place = (x, y) if plan.known[index] else ("", "")
+        rows.append((name, annotation, *place, width, height, status, plan.reasons[index]))
     return rows
 
 
 def _write_index(folder: Path, rows: Iterable[tuple[object, ...]]) -> None:
     with (folder / "index.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows(rows)
+        plain = csv.writer(file, lineterminator="\n")
+        # Python quotes no carriage return of its own, and readers take it for the end of a line.
+        quoted = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        plain.writerow(COLUMNS)
+        for row in rows:
+            (quoted if any("\r" in str(value) for value in row) else plain).writerow(row)
 
 
 def _opened(scan: Path, options: Options) -> AbstractContextManager[Reader]:
@@ -278,6 +285,8 @@ def _check(scan: Path, annotations: Path, out: Path, options: Options) -> None:
             raise UsageError("the side of a crop must be at least 1 pixel, and at most 9459.")
     if options.context and options.context <= options.size:
         raise UsageError("a context crop must be wider than the crop.")
+    if not math.isfinite(options.focal_plane or 0):
+        raise UsageError("the focal plane must be a number of µm.")
     for value in (options.mpp, options.scan_mpp):
         if value is not None and not 0 < value < 1000:
             raise UsageError("µm per pixel must be more than 0, and less than 1000.")

@@ -101,9 +101,10 @@ def run(folder: Path, *, jobs: int = 0, field_from: int | None = None, told: Tol
     jobs = jobs or os.cpu_count() or 1
     findings = Findings()
     files = []
-    for path in sorted(_files(folder), key=lambda path: path.relative_to(folder).as_posix()):
+    for path in sorted(_files(folder, findings), key=lambda path: path.relative_to(folder).as_posix()):
         try:
-            picture = is_picture(path)
+            # Reading a pipe would wait for ever.
+            picture = (path.is_file() or not path.exists()) and is_picture(path)
         except OSError:
             picture = True
         if picture:
@@ -122,14 +123,19 @@ def run(folder: Path, *, jobs: int = 0, field_from: int | None = None, told: Tol
 
 def write_report(pairs: Sequence[Pair], to: Path) -> None:
     """Write the pairs as CSV."""
-    with to.open("w", newline="", encoding="utf-8") as file:
+    # Names of files are bytes, which need not be UTF-8: they are written as they are.
+    with to.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
         writer = csv.writer(file)
         writer.writerow(_COLUMNS)
         writer.writerows((pair.a, pair.b, pair.kind, f"{pair.score:.4f}", pair.transform) for pair in pairs)
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    for place, folders, names in os.walk(folder):
+def _files(folder: Path, findings: Findings) -> Iterator[Path]:
+    def closed(problem: OSError) -> None:
+        name = Path(problem.filename).relative_to(folder).as_posix()
+        findings.unreadable.append((name, Reason.UNREADABLE))
+
+    for place, folders, names in os.walk(folder, onerror=closed):
         folders[:] = [name for name in folders if not name.startswith(".")]
         yield from (Path(place, name) for name in names if not name.startswith("."))
 
@@ -183,12 +189,15 @@ def _pairs(kept: _Folder, jobs: int, told: Told, *, parts: bool) -> list[Pair]:
         groups[sha256].append(number)
     members = {group[0]: group for group in groups.values()}
     near = _near(kept, np.array(sorted(members), dtype=np.int64), jobs, told)
-    single: Found = {pair: ("near", _in_pixels(kept, pair[0], match)) for pair, match in near.items()}
+    found = of_all({pair: ("near", match) for pair, match in near.items()}, members)
+    single = {pair: (kind, _in_pixels(kept, pair[0], match)) for pair, (kind, match) in found.items()}
     if parts:
-        single |= _overlapping(kept, sorted(set(members) & set(kept.fields)), set(near), jobs, told)
+        fields = sorted(set(members) & set(kept.fields))
+        shared = _overlapping(kept, fields, set(near), jobs, told)
+        single |= of_all(shared, {n: members[n] for n in fields})
     return [
         Pair(kept.paths[a], kept.paths[b], kind, match.score, _transform(match))
-        for (a, b), (kind, match) in sorted(of_all(single, members).items(), key=lambda item: item[0])
+        for (a, b), (kind, match) in sorted(single.items(), key=lambda item: item[0])
     ]
 
 

@@ -114,7 +114,7 @@ DEDUPLICATE = Stage(
     writes=("curated.duplicates",),
     unit="crop",
     settings=("crop",),
-    version="9",
+    version="10",
 )
 JOIN = Stage(
     name="join",

@@ -141,9 +141,9 @@ def _header(file: Path) -> Dataset | None:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of pydicom on odd values, which it quotes
                 found: Any = pydicom.dcmread(stream, stop_before_pixels=True, specific_tags=_HEADER)
-        kinds = list(found.get("ImageType") or ())
-        volume = "LABEL" not in kinds and "OVERVIEW" not in kinds
-        wanted = found.get("SOPClassUID") == WHOLE_SLIDE and volume and int(found.TotalPixelMatrixColumns) > 0
+                kinds = list(found.get("ImageType") or ())
+                volume = "LABEL" not in kinds and "OVERVIEW" not in kinds
+                wanted = found.get("SOPClassUID") == WHOLE_SLIDE and volume and int(found.TotalPixelMatrixColumns) > 0
         return found if wanted else None
     except Exception:  # whatever lies beside a scan and cannot be read is no part of it
         return None

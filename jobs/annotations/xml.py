@@ -28,6 +28,8 @@ class _Builder(ContentHandler):
         super().__init__()
         self.wanted = wanted
         self.open: list[Element] = []
+        self.said: list[list[str]] = []
+        """The pieces of text of each open element."""
         self.done: list[Element] = []
         self.root: Element | None = None
 
@@ -38,13 +40,16 @@ class _Builder(ContentHandler):
         if len(self.open) > DEEPEST:
             raise BadInput(Reason.UNREADABLE)
         self.open.append(element)
+        self.said.append([])
 
     def characters(self, content: str) -> None:
-        element = self.open[-1]
-        element.text = (element.text or "") + content
+        # Between elements there is much white space, which says nothing.
+        if self.said[-1] or not content.isspace():
+            self.said[-1].append(content)
 
     def end(self, name: str) -> None:
         element = self.open.pop()
+        element.text = "".join(self.said.pop()) or None
         if name in self.wanted:
             self.done.append(element)
         elif self.open:

@@ -35,6 +35,8 @@ def is_yolo(text: str) -> bool:
 
 
 def _lines(text: str) -> Iterator[str]:
+    """Lines, whatever they end with; there may be empty ones between."""
+    text = text.replace("\r", "\n")
     at = 0
     while at < len(text):
         end = text.find("\n", at) + 1 or len(text)

@@ -64,6 +64,8 @@ class Plan:
     """File that is or would be written, relative to the output folder."""
     wanted: list[bool]
     """Whether it is to be cut."""
+    known: list[bool]
+    """Whether the annotation has a place; a window without one lies nowhere."""
 
 
 def sides(options: Options, mpp: Mpp | None, missing: str | None) -> tuple[int, int]:
@@ -137,8 +139,8 @@ def plan(
         folder: of the crops, below the output folder.
     """
     boxes = np.array([shape.box for shape in shapes], dtype=np.float64).reshape(len(shapes), 4)
-    lie = places((boxes[:, :2] + boxes[:, 2:]) / 2, side, level, options.border)
-    found = Plan(lie.windows, [], [], [], [])
+    lie = places(boxes[:, :2] / 2 + boxes[:, 2:] / 2, side, level, options.border)
+    found = Plan(lie.windows, [], [], [], [], lie.known.tolist())
     prefix = f"{folder}/" if folder else ""
     for index, shape in enumerate(shapes):
         known, moved, crosses = bool(lie.known[index]), bool(lie.moved[index]), bool(lie.crosses[index])

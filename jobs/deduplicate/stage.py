@@ -30,7 +30,7 @@ from jobs.pixels.pairs import Found
 from jobs.pseudonyms import Pseudonyms
 from schemas.contract import Zone
 
-METHOD_VERSION = "8"
+METHOD_VERSION = "9"
 PAIR_COLUMNS = [column.name for column in contract("curated.duplicates").own_columns]
 PAIR_SCHEMA = ddl({c.name: c.type for c in contract("curated.duplicates").own_columns})
 Keyed = dict[tuple[str, str], tuple[str, Match]]

@@ -6,11 +6,8 @@ at the markers, which its MCU starts tell (tags 65426 and 65432): what lies betw
 
 from __future__ import annotations
 
-import logging
 import struct
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -31,6 +28,7 @@ from jobs.deidentify.tiff import (
     read_exactly,
 )
 from jobs.dicom.codestream import SOS, DamagedStream, jpeg_segments
+from jobs.pixels.tiff_pages import quiet_tifffile
 
 _JPEG, _WEBP = 7, 50001
 _J2K = (33003, 33004, 33005, 34712)
@@ -90,7 +88,7 @@ class TileDecoder:
         key = page.place, index
         if key not in self._last:
             try:
-                with _quiet_tifffile():
+                with quiet_tifffile():
                     self._last[key] = _grey(self._decode(page, index))
             except Exception:  # codecs fail in many ways; what cannot be decoded proves nothing
                 self._last[key] = None
@@ -143,17 +141,6 @@ class TileDecoder:
             self._file.filehandle.seek(page.place)
             self._pages[page.place] = tifffile.TiffPage(self._file, (0,))
         return self._pages[page.place]
-
-
-@contextmanager
-def _quiet_tifffile() -> Iterator[None]:
-    """Hold back tifffile's warnings, which quote values of tags."""
-    logger = logging.getLogger("tifffile")
-    disabled, logger.disabled = logger.disabled, True
-    try:
-        yield
-    finally:
-        logger.disabled = disabled
 
 
 def _grey(samples: NDArray[Any]) -> NDArray[np.float32]:

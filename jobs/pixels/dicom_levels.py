@@ -20,6 +20,11 @@ from jobs.pixels.frames import Frames
 from jobs.pixels.reader import TILES_MOST, Level, tile_count
 from schemas.reasons import Reason
 
+_Z_DIGITS = 3
+"""Heights in µm that differ by less are one: what is left of arithmetic."""
+_Frames = dict[int, tuple[int, int]]
+"""Tile to the position of its part, and of its frame in that."""
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -52,8 +57,8 @@ class Matrix:
 
     level: Level
     parts: Sequence[Part]
-    frames: dict[int, tuple[int, int]]
-    """Tile to the position of its part, and of its frame in that; absent tiles are not listed."""
+    frames: _Frames
+    """Absent tiles are not listed."""
     plane: Plane
     planes: tuple[Plane, ...]
     """All that the level has."""
@@ -92,13 +97,33 @@ def _matrix(parts: list[Part], full: int, focal_plane: float | None, optical_pat
     if tile_count(level) > TILES_MOST:
         raise BadInput(Reason.TOO_LARGE)
     _check_concatenations(parts, level)
-    places: dict[Plane, dict[int, tuple[int, int]]] = defaultdict(dict)
+    places: dict[Plane, _Frames] = defaultdict(dict)
     for number, part in enumerate(parts):
         for frame, tile, plane in _places(part, level):
             if places[plane].setdefault(tile, (number, frame)) != (number, frame):
                 raise BadInput(Reason.UNREADABLE)
+    places = _layers(places)
     plane = _chosen(list(places), focal_plane, optical_path)
     return Matrix(level, parts, places[plane], plane, tuple(places))
+
+
+def _layers(places: dict[Plane, _Frames]) -> dict[Plane, _Frames]:
+    """The frames by focal plane, where scanners focus each tile anew: a tile's n-th height is in the n-th plane."""
+    found: dict[Plane, _Frames] = {}
+    for path in dict.fromkeys(plane.path for plane in places):
+        heights = sorted(plane.z for plane in places if plane.path == path)
+        stacks: dict[int, list[tuple[float, tuple[int, int]]]] = defaultdict(list)
+        for z in heights:
+            for tile, frame in places[Plane(path, z)].items():
+                stacks[tile].append((z, frame))
+        layers = {len(stack) for stack in stacks.values()}
+        if len(layers) > 1 or layers == {len(heights)}:
+            found |= {Plane(path, z): places[Plane(path, z)] for z in heights}
+            continue
+        for layer in range(layers.pop()):
+            middle = sum(stack[layer][0] for stack in stacks.values()) / len(stacks)
+            found[Plane(path, middle)] = {tile: stack[layer][1] for tile, stack in stacks.items()}
+    return found
 
 
 def _check_concatenations(parts: list[Part], level: Level) -> None:
@@ -164,7 +189,7 @@ def _sparse_places(part: Part, level: Level) -> Iterator[tuple[int, int, Plane]]
             raise BadInput(Reason.UNREADABLE)
         path = first_value(group, "OpticalPathIdentificationSequence", "OpticalPathIdentifier") or common_path
         z = place.get("ZOffsetInSlideCoordinateSystem")
-        height = float(z) if z is not None else common_z or 0.0
+        height = round(float(z) if z is not None else common_z or 0.0, _Z_DIGITS)
         yield frame, y // level.tile_height * across + x // level.tile_width, Plane(str(path or ""), height)
 
 

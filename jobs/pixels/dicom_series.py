@@ -6,13 +6,14 @@ import warnings
 from pathlib import Path
 
 import pydicom
-from pydicom.dataset import Dataset
 from pydicom.uid import MediaStorageDirectoryStorage
 
 from jobs.errors import BadInput, UsageError
 from jobs.pixels.dicom import REFUSED, SLIDE
 from schemas.reasons import Reason
 
+_SIGNATURE_END = 132
+"""Bytes of the preamble and the letters behind it (PS3.10 7.1)."""
 _TAGS = ["SOPClassUID", "SeriesInstanceUID", "ImageType"]
 
 
@@ -24,40 +25,50 @@ def series_files(folder: Path) -> list[Path]:
             LABEL_IMAGE or OVERVIEW_IMAGE, where only such.
         UsageError: it holds slides of several series.
     """
-    found: list[tuple[Path, Dataset]] = []
+    found: list[tuple[Path, str]] = []
     refused: Reason | None = None
-    for path in sorted(each for each in folder.iterdir() if each.is_file()):
-        dataset = _head(path)
-        if dataset is None or dataset.get("SOPClassUID") != SLIDE:
+    for path in sorted(each for each in folder.iterdir() if each.is_file() and not each.name.startswith(".")):
+        head = _head(path)
+        if head is None:
             continue
-        reasons = [REFUSED[value] for value in dataset.get("ImageType") or () if value in REFUSED]
+        series, kinds = head
+        reasons = [REFUSED[value] for value in kinds if value in REFUSED]
         if reasons:
             refused = reasons[0]
         else:
-            found.append((path, dataset))
+            found.append((path, series))
     if not found:
         raise BadInput(refused or Reason.UNKNOWN_FORMAT)
-    if len({dataset.get("SeriesInstanceUID") for _, dataset in found}) > 1:
+    if len({series for _, series in found}) > 1:
         raise UsageError("the folder holds slides of several DICOM series: name a file, or a folder of one series.")
     return [path for path, _ in found]
 
 
-def _head(path: Path) -> Dataset | None:
-    """The few attributes that tell what a file is; None where it is no DICOM file.
+def _head(path: Path) -> tuple[str, list[str]] | None:
+    """Series and ImageType of an instance of a slide; None where the file is something else.
 
     A broken one is refused: who left it out would number levels from a coarser one.
     """
     try:
         with path.open("rb") as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of pydicom on odd values, which it quotes
-            if file.read(132)[128:] != b"DICM":
+            start = file.read(_SIGNATURE_END)
+            if not start:
+                raise BadInput(Reason.EMPTY_FILE)
+            if len(start) < _SIGNATURE_END and not start.rstrip(b"\0DICM"):
+                raise BadInput(Reason.TRUNCATED)
+            if start[128:] != b"DICM":
                 return None
             file.seek(0)
             dataset = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=_TAGS)
-            directory = dataset.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage
-            if "SOPClassUID" not in dataset and not directory:
+            stated, kind = dataset.file_meta.get("MediaStorageSOPClassUID"), dataset.get("SOPClassUID")
+            if (kind is None and stated != MediaStorageDirectoryStorage) or (stated == SLIDE != kind):
                 raise BadInput(Reason.TRUNCATED)
-            return dataset
+            if kind != SLIDE:
+                return None
+            if not file.read(1):  # where the pixels should begin
+                raise BadInput(Reason.TRUNCATED)
+            return str(dataset.get("SeriesInstanceUID")), [str(each) for each in dataset.get("ImageType") or ()]
     except BadInput:
         raise
     except Exception:  # a broken header can fail anywhere in the parser

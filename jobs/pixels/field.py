@@ -10,13 +10,18 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 from jobs.errors import BadInput, HemalakeError
+from jobs.pixels import jpeg
 from jobs.pixels.reader import PIXELS_MOST, Level, Mpp, ScanInfo, Tile, grid, grid_tile
 from jobs.pixels.rgb import on_white, to_rgb
 from schemas.reasons import Reason
 
 _FORMATS = ("JPEG", "PNG", "BMP", "TIFF")
+_JPEGS = ("JPEG", "MPO")
+_BITS_PER_SAMPLE = 258
+"""Tag of TIFF."""
 _TURNED = frozenset({5, 6, 7, 8})
 """EXIF orientations that swap width and height."""
 _KEPT_MOST = 64 << 20
@@ -51,7 +56,7 @@ class FieldReader:
             profile = picture.info.get("icc_profile")
             self.info = ScanInfo(
                 codec=codec,
-                lossy=codec in ("jpeg", "mpo"),
+                lossy=picture.format in _JPEGS,
                 vendor=_text(exif.get(ExifTags.Base.Make)),
                 model=_text(exif.get(ExifTags.Base.Model)),
                 icc_profile=profile if isinstance(profile, bytes) else None,
@@ -73,12 +78,24 @@ class FieldReader:
         if self._pixels is not None:
             return self._pixels
         with self._opened() as picture:
-            pixels = _rgb(ImageOps.exif_transpose(picture))
+            pixels = self._decoded(picture)
         if pixels.shape[:2] != (tile.height, tile.width):
             raise BadInput(Reason.UNREADABLE)
         pixels.flags.writeable = False
         self._pixels = pixels if pixels.nbytes <= _KEPT_MOST else None
         return pixels
+
+    def _decoded(self, picture: Image.Image) -> NDArray[np.uint8]:
+        """Pixels as they are to be seen; Pillow would make up what a damaged JPEG lacks."""
+        if picture.format in _JPEGS and picture.mode in ("L", "RGB"):
+            self._file.seek(0)
+            try:
+                pixels = jpeg.decode(self._file.read(), "YCBCR", evidence_first=True)
+            except BadInput:
+                picture.load()  # which says so where the file ends too early
+                raise
+            picture = _with_exif_of(picture, pixels)
+        return _rgb(ImageOps.exif_transpose(picture), _bits(picture))
 
     @contextmanager
     def _opened(self) -> Iterator[Image.Image]:
@@ -107,9 +124,15 @@ class FieldReader:
             raise BadInput(Reason.UNREADABLE) from None
 
 
-def _rgb(picture: Image.Image) -> NDArray[np.uint8]:
+def _with_exif_of(picture: Image.Image, pixels: NDArray[np.uint8]) -> Image.Image:
+    decoded = Image.fromarray(pixels)
+    decoded.info["exif"] = picture.getexif().tobytes()
+    return decoded
+
+
+def _rgb(picture: Image.Image, bits: int) -> NDArray[np.uint8]:
     if picture.mode.startswith("I;16"):
-        return to_rgb(np.asarray(picture).astype(np.uint16))
+        return to_rgb(np.asarray(picture).astype(np.uint16), bits=bits)
     if picture.mode in ("I", "F", "LAB", "HSV"):
         raise BadInput(Reason.UNREADABLE)
     if picture.has_transparency_data:
@@ -117,11 +140,16 @@ def _rgb(picture: Image.Image) -> NDArray[np.uint8]:
     return np.asarray(picture.convert("RGB"))
 
 
+def _bits(picture: Image.Image) -> int:
+    """Bits of a sample that are used: Pillow puts twelve of a TIFF's into sixteen."""
+    return int(picture.tag_v2.get(_BITS_PER_SAMPLE, (16,))[0]) if isinstance(picture, TiffImageFile) else 16
+
+
 def _notes(picture: Image.Image, turn: object) -> Iterator[str]:
     if turn != 1:
         yield "turned as EXIF says"
     if picture.mode.startswith("I;16"):
-        yield "16 bits to 8: the high ones"
+        yield f"{_bits(picture)} bits to 8: the high ones"
     if picture.has_transparency_data:
         yield "transparency is laid on white"
 

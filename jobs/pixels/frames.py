@@ -16,8 +16,8 @@ from schemas.reasons import Reason
 
 _PIXEL_DATA = b"\xe0\x7f\x10\x00"
 _ITEM = b"\xfe\xff\x00\xe0"
-_STREAM_STARTS = (b"\xff\xd8", b"\xff\x4f\xff\x51")
-"""First bytes of JPEG and JPEG-LS, and of a JPEG 2000 codestream."""
+_STREAM_STARTS = (b"\xff\xd8", b"\xff\x4f\xff\x51", b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
+"""First bytes of JPEG and JPEG-LS, of a JPEG 2000 codestream, and of JPEG XL, bare and in a container."""
 
 
 class Frames(Protocol):

@@ -22,6 +22,7 @@ from schemas.reasons import Reason
 Colour = Literal["RGB", "YCBCR", "GRAY"]
 _SOF = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF, 0xF7})
 """Frame headers; the last is that of JPEG-LS (ITU-T T.87 C.1.1)."""
+_LOSSLESS = 0xC3
 _EOI = b"\xff\xd9"
 _STANDALONE = frozenset({0x01, *range(0xD0, 0xD8)})
 
@@ -34,6 +35,8 @@ class Header:
     height: int
     components: int
     bits: int
+    lossless: bool
+    """Process 14 (ITU-T T.81 annex H), which simplejpeg brings to no other colours."""
     evidence: Colour | None
     """Colours that APP14, JFIF or component ids state; None where all are silent."""
 
@@ -75,15 +78,16 @@ def _frame(data: bytes, place: int, jfif: bool, adobe: int | None, any_bits: boo
         raise BadInput(Reason.TOO_LARGE)
     if not (any_bits or bits in (8, 12)) or not height * width or components not in (1, 3):
         raise BadInput(Reason.UNREADABLE)
+    lossless = data[place - 3] == _LOSSLESS
     if components == 1:
-        return Header(width, height, 1, bits, "GRAY")
+        return Header(width, height, 1, bits, lossless, "GRAY")
     ids = bytes(data[place + 6 + 3 * n] for n in range(3))
     evidence: Colour | None = None
     if jfif or (adobe is not None and adobe > 0):
         evidence = "YCBCR"
     elif adobe == 0 or ids == b"RGB":
         evidence = "RGB"
-    return Header(width, height, 3, bits, evidence)
+    return Header(width, height, 3, bits, lossless, evidence)
 
 
 def decode(
@@ -111,7 +115,7 @@ def decode(
     # libjpeg takes three components without any evidence for YCbCr.
     by_itself = found.evidence or "YCBCR"
     try:
-        if found.bits != 8:
+        if found.bits != 8 or (found.lossless and found.components == 1):
             return to_rgb(np.asarray(imagecodecs.jpeg8_decode(data)), bits=found.bits)
         if found.components == 1 or space == by_itself:
             return _rgb(data)

@@ -53,6 +53,8 @@ _HALF_BAND = (0.5, 2.0)
 """The same in pixels of half the size."""
 _DETAIL_BAND, _DETAIL_WINDOW, _DETAIL_NOISE = (0.5, 2.0), 1.5, 30.0
 """Standard deviations of the band of detail and of the windows, in pixels of the square; variance of their noise."""
+_LIGHT = 0.1
+"""Standard deviation of what counts as light, in sides: what changes more slowly says nothing of where things are."""
 _CHUNK = 128
 
 
@@ -128,9 +130,13 @@ class _Views:
         """Some of the pairs."""
         return _Views(self.a[which], self.known_a[which], self.b[which], self.known_b[which])
 
-    def smoothed(self, sigma: float) -> _Views:
-        """Smoothed, so that steps are not caught in noise."""
-        return _Views(register.smoothed(self.a, sigma), self.known_a, register.smoothed(self.b, sigma), self.known_b)
+    def cleared(self, sigma: float) -> _Views:
+        """Band-passed, so that steps are neither caught in noise nor led astray by uneven light."""
+        a, b = (
+            register.band(one, (known > 0.99).astype(np.float32), sigma, _LIGHT * one.shape[-1])
+            for one, known in ((self.a, self.known_a), (self.b, self.known_b))
+        )
+        return _Views(a, self.known_a, b, self.known_b)
 
     def refine(self, maps: Floats) -> Floats:
         """Maps after four more steps."""
@@ -258,7 +264,7 @@ class Likeness:
             score = 1 - (1 - float(fits.texture[n])) / max(1 - own, 1e-3)
             turn = int(fits.which[n])
             if score >= max(self._least[a], self._least[b], least):
-                dx, dy = (-float(shift) / 2 for shift in fits.maps[n, :, 2])
+                dx, dy = (-np.linalg.solve(fits.maps[n, :, :2], fits.maps[n, :, 2]) / 2).tolist()
                 found[n] = Match(min(1.0, score), turn % 4 * 90, turn >= 4, dx, dy)
         return found
 
@@ -313,14 +319,14 @@ class Likeness:
         for least in gates.stepped:
             if not len(keep):
                 return
-            maps = small.smoothed(1).refine(maps)
+            maps = small.cleared(1).refine(maps)
             going = small.texture(maps, *_HALF_BAND) >= least
             going &= self._plausible(pairs[keep], which[keep], maps, _UNEVEN_MOST, 1.5)
             small, keep, maps = small.at(going), keep[going], maps[going]
         if not len(keep):
             return
         whole = self._views(pairs[keep], which[keep])
-        maps = whole.smoothed(0.7).refine(maps)
+        maps = whole.cleared(0.7).refine(maps)
         plausible = self._plausible(pairs[keep], which[keep], maps, gates.uneven)
         texture = np.where(plausible, whole.texture(maps, *_BAND), -1)
         better = texture > best.texture[at[keep]]

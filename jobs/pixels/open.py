@@ -23,6 +23,7 @@ from jobs.pixels.field import FieldReader
 from jobs.pixels.reader import PIXELS_MOST, Reader
 from jobs.pixels.source import length
 from jobs.pixels.tiff import TiffReader
+from jobs.pixels.tiff_pages import check_whole, pages
 from schemas.reasons import Reason
 
 SCRATCH_MOST = 64 << 30
@@ -117,7 +118,10 @@ def _kind(file: BinaryIO) -> str:
 
 
 def _tiff(file: BinaryIO) -> Reader:
-    """Our own reader; for slides of other makers OpenSlide, and Pillow for pictures of a rarer kind or turned."""
+    """Our own reader; for slides of other makers OpenSlide, and Pillow for pictures of a rarer kind or turned.
+
+    What Pillow is to read is looked at before, as it makes up what is missing.
+    """
     try:
         with _unreadable():
             reader = TiffReader(file)
@@ -125,12 +129,17 @@ def _tiff(file: BinaryIO) -> Reader:
         if problem.reason is not Reason.UNREADABLE:
             raise
     else:
-        small = reader.size[0] * reader.size[1] <= PIXELS_MOST
-        return FieldReader(file) if reader.turned and small else reader
+        if not reader.turned or reader.size[0] * reader.size[1] > PIXELS_MOST:
+            return reader
+        for tile in reader.tiles(0):
+            reader.decode(tile)
+        return FieldReader(file)
     try:
         with _unreadable():
             return _by_openslide(_local(file), Reason.UNREADABLE)
     except BadInput:
+        with _unreadable():
+            check_whole(pages(file)[0])
         return FieldReader(file)
 
 

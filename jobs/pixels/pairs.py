@@ -40,8 +40,9 @@ Overlaps and retakes of BCCD have 0.70 to 0.96 (44 pairs), strips that were alik
 """
 _RETAKE_LEAST = 2 / 3
 """Fields that share less of their area overlap; those that share more were taken twice."""
-_GROUP_MOST = 100
-"""In larger groups, pairs are listed with the first only: no one reads them all."""
+_GROUP_MOST, _FRIENDS_MOST = 1000, 300
+"""In larger groups, pairs are listed with the first only, as they would be millions; and of changed copies, those that
+were not looked at stay so."""
 
 
 def neighbours_of(points: NDArray[np.float32], queries: Ints, among: int) -> Iterator[Ints]:
@@ -81,7 +82,7 @@ def friends(found: Sequence[tuple[int, int]], seen: Ints) -> Ints:
     for a, b in found:
         joined = group.get(a, {a}) | group.get(b, {b})
         group.update(dict.fromkeys(joined, joined))
-    groups = {min(one): sorted(one) for one in group.values() if len(one) <= _GROUP_MOST}
+    groups = {min(one): sorted(one) for one in group.values() if len(one) <= _FRIENDS_MOST}
     every = [pair for _, one in sorted(groups.items()) for pair in combinations(one, 2)]
     wanted = np.array(every, dtype=np.int64).reshape(-1, 2)
     if not len(wanted):
@@ -112,6 +113,9 @@ def of_all(single: Found, members: Mapping[int, Sequence[int]]) -> Found:
 def partly(one: NDArray[np.uint8], other: NDArray[np.uint8], by: float) -> tuple[str, Match] | None:
     """Kind and match in pixels of two fields that overlap as they lie; None where they do not.
 
+    The match of an overlap says where the corner of `other` lies in `one`, that of a retake where its centre lies from
+    the centre.
+
     Args:
         one, other: reduced luma of both.
         by: pixels of the field in one of the reduced luma.
@@ -123,8 +127,11 @@ def partly(one: NDArray[np.uint8], other: NDArray[np.uint8], by: float) -> tuple
     if match is None:
         return None
     share = best.share * min(one.size, other.size) / max(one.size, other.size)
-    kind = "near" if share >= _RETAKE_LEAST else "overlap"
-    return kind, replace(match, dx=best.dx * by, dy=best.dy * by)
+    match = replace(match, dx=best.dx * by, dy=best.dy * by)
+    if share < _RETAKE_LEAST:
+        return "overlap", match
+    height, width = ((theirs - own) * by / 2 for theirs, own in zip(other.shape, one.shape, strict=True))
+    return "near", replace(match, dx=match.dx + width, dy=match.dy + height)
 
 
 def _shared_part(a: NDArray[np.uint8], b: NDArray[np.uint8], dx: float, dy: float) -> Match | None:

@@ -13,10 +13,12 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 from jobs.errors import BadInput
 from jobs.pixels.reader import PIXELS_MOST
 from jobs.pixels.square import square_of
+from jobs.pixels.stated import stated_size
 from schemas.reasons import Reason
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".tif", ".tiff", ".webp", ".jxl", ".gif"})
@@ -25,6 +27,8 @@ _STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"II*\0", b"MM\0*", b"I
 _JXL = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _PNG_DEPTH_AT = 24
+_BITS_PER_SAMPLE = 258
+"""Tag of TIFF."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,8 @@ def fingerprint(pixels: NDArray[Any]) -> Fingerprint:
 
 def _samples(data: bytes) -> NDArray[Any]:
     if data.startswith(_JXL):
-        return _rgb(imagecodecs.jpegxl_decode(data))
+        _check_size(*stated_size(data))
+        return _rgb(imagecodecs.jpegxl_decode(data, index=0))
     if data.startswith(_STARTS[1]) and data[_PNG_DEPTH_AT : _PNG_DEPTH_AT + 1] == b"\x10":
         _check_size(int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big"))
         return _rgb(imagecodecs.png_decode(data))
@@ -110,7 +115,8 @@ def _by_pillow(data: bytes) -> NDArray[Any]:
 
     picture: Image.Image = Image.open(BytesIO(data), formats=_FORMATS)
     _check_size(*picture.size)
-    if picture.mode in ("F", "I") or picture.mode.startswith("I;"):
+    deep = isinstance(picture, TiffImageFile) and max(picture.tag_v2.get(_BITS_PER_SAMPLE, (8,))) > 8
+    if picture.mode in ("F", "I") or picture.mode.startswith("I;") or deep:
         raise _NotForPillow
     picture = ImageOps.exif_transpose(picture)
     if picture.has_transparency_data:

@@ -60,14 +60,9 @@ def half(squares: Floats) -> Floats:
     return _both_ways(np.repeat(np.eye(side // 2, dtype=np.float32) / 2, 2, axis=1), squares)
 
 
-def smoothed(squares: Floats, sigma: float) -> Floats:
-    """Gaussian means within each square."""
-    return _both_ways(_gaussian(squares.shape[-1], sigma, "nearest"), squares)
-
-
 def means(values: Floats, weights: Floats, sigma: float) -> Floats:
     """Gaussian means of squares over what has weight in them."""
-    over = _gaussian(values.shape[-1], sigma, "constant")
+    over = _gaussian(values.shape[-1], sigma)
     return np.asarray(
         _both_ways(over, values * weights) / np.maximum(_both_ways(over, weights), 1e-3), dtype=np.float32
     )
@@ -102,9 +97,9 @@ def local_ncc(a: Floats, b: Floats, both: NDArray[np.bool_], sigma: float, noise
 
 
 @cache
-def _gaussian(side: int, sigma: float, mode: str) -> Floats:
+def _gaussian(side: int, sigma: float) -> Floats:
     """The matrix (side, side) that takes a row of pixels to its Gaussian means."""
-    rows = ndimage.gaussian_filter1d(np.eye(side), sigma, axis=0, mode=mode, truncate=3)
+    rows = ndimage.gaussian_filter1d(np.eye(side), sigma, axis=0, mode="constant", truncate=3)
     return np.asarray(rows, dtype=np.float32)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from jobs.errors import BadInput
 from jobs.pixels import jpeg, tiff_pages
-from jobs.pixels.reader import Level, ScanInfo, Tile, grid_tile, tile_count
+from jobs.pixels.reader import PIXELS_MOST, Level, ScanInfo, Tile, grid_tile, tile_count
 from jobs.pixels.rgb import to_rgb
 from jobs.pixels.source import length, read_at
 from jobs.pixels.stated import check_size
@@ -152,8 +152,9 @@ def _notes(page: Any, pages: list[Any]) -> Iterator[str]:
     planes = sum(each.shape == page.shape for each in pages)
     if page.is_ome and planes > 1:
         yield f"one of {planes} planes, of focus or of colour, is shown"
-    if page.is_tiled and tag(page, 274) not in (None, 1):
-        yield "the Orientation tag asks for a turn, which is not done to tiles"
+    large = page.imagewidth * page.imagelength > PIXELS_MOST
+    if (page.is_tiled or large) and tag(page, 274) not in (None, 1):
+        yield "the Orientation tag asks for a turn, which is not done to tiles and large pictures"
     if page.bitspersample > 8:
         yield f"{page.bitspersample} bits to 8: the high ones"
     if page.photometric != PALETTE and tiff_pages.alpha(page) != "none":

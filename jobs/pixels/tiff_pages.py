@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, BinaryIO, Literal
 
 import numpy as np
@@ -25,6 +28,8 @@ PICTURES = frozenset({33004, 33005, 33007, 34712, 34892, 34927, 34933, 50001, *J
 """Compressions (tag 259) whose tiles are pictures with a header of their own: JPEG 2000 and XL, WebP, PNG."""
 _PLAIN = frozenset({1, 5, 8, 32773, 32946, 34925, 34926, 50000})
 """Compressions of bare samples, of which no more are decoded than a tile has: LZW, deflate, PackBits, LZMA, ZSTD."""
+_REDUCED_MOST = 256
+"""Pages below the first one; tifffile takes time and memory with the square of their number."""
 _SAMPLES_MOST = 4 * PIXELS_MOST
 _FOREIGN = ("is_ndpi", "is_scn", "is_bif", "is_philips")
 """Flags of tifffile for slides whose tiles lie by other rules than those of TIFF: OpenSlide knows them."""
@@ -40,17 +45,31 @@ def pages(file: BinaryIO) -> list[Any]:
     """
     file.seek(0)
     try:
-        tif = tifffile.TiffFile(file)
-        found: list[Any] = list(tif.pages)
-        # Where the chain of pages leads nowhere, tifffile logs it and stops.
-        if not found or _pointer(file, tif.pages.next_page_offset):
-            raise BadInput(Reason.TRUNCATED)
-        return found[:1] + list(found[0].pages or []) + found[1:]
+        with quiet_tifffile():
+            tif = tifffile.TiffFile(file)
+            found: list[Any] = list(tif.pages)
+            # Where the chain of pages leads nowhere, tifffile logs it and stops.
+            if not found or _pointer(file, tif.pages.next_page_offset):
+                raise BadInput(Reason.TRUNCATED)
+            if len(found[0].subifds or ()) > _REDUCED_MOST:
+                raise BadInput(Reason.TOO_LARGE)
+            return found[:1] + list(found[0].pages or []) + found[1:]
     except BadInput:
         raise
     except Exception:  # broken tags fail anywhere in the parser
         cut = _pointer(file, 8 if _is_big(file) else 4) >= length(file)
         raise BadInput(Reason.TRUNCATED if cut else Reason.UNREADABLE) from None
+
+
+@contextmanager
+def quiet_tifffile() -> Iterator[None]:
+    """Hold back tifffile's warnings, which quote file names and values of tags."""
+    logger = logging.getLogger("tifffile")
+    disabled, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = disabled
 
 
 def _is_big(file: BinaryIO) -> bool:
@@ -116,7 +135,28 @@ def _is_shown(page: Any) -> bool:
     codec = page.compression in _PLAIN or page.compression in PICTURES
     known = codec and page.photometric != _YCBCR and page.sampleformat in (None, 0, 1)
     depth = page.bitspersample in (8, 16) and (page.photometric != PALETTE or page.samplesperpixel == 1)
-    return bool(known and depth and page.imagedepth == 1 and 1 <= colours <= page.samplesperpixel)
+    # More than alpha has to be told what it is: it may be the colours of a picture whose tags are wrong.
+    told = page.samplesperpixel <= colours + 1 or bool(page.extrasamples)
+    return bool(known and told and depth and page.imagedepth == 1 and 1 <= colours <= page.samplesperpixel)
+
+
+def check_whole(page: Any) -> None:
+    """Raise UNREADABLE or TRUNCATED where tiles are missing or too short: Pillow would make something up."""
+    width, height = tile_size(page)
+    if min(page.imagewidth, page.imagelength, width, height) < 1:
+        raise BadInput(Reason.UNREADABLE)
+    across, down = -(-page.imagewidth // width), -(-page.imagelength // height)
+    planes = page.samplesperpixel if page.planarconfig == 2 else 1
+    count = across * down * planes
+    if min(len(page.dataoffsets), len(page.databytecounts)) < count or 0 in page.databytecounts[:count]:
+        raise BadInput(Reason.UNREADABLE)
+    if page.compression != 1 or page.photometric == _YCBCR:
+        return
+    row = -(-width * page.bitspersample * (page.samplesperpixel // planes) // 8)
+    for number, length_ in enumerate(page.databytecounts[:count]):
+        left = page.imagelength - number // across % down * height
+        if length_ < row * (height if page.is_tiled else min(height, left)):
+            raise BadInput(Reason.TRUNCATED)
 
 
 def tile_size(page: Any) -> tuple[int, int]:

@@ -274,4 +274,32 @@ def test_an_annotation_file_that_cannot_be_read(field, tmp_path, capsys):
     path.write_text("{")
     code, rows = crop(field, path, tmp_path / "out")
     assert (code, rows) == (1, [])
-    assert "Traceback" not in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "annotation file" in said
+    assert "Traceback" not in said
+
+
+def test_a_shape_without_a_place_has_none_in_the_index(field, tmp_path):
+    path = tmp_path / "cells.geojson"
+    path.write_text('{"type": "FeatureCollection", "features": [{"type": "Feature", "id": "a", "geometry": null}]}')
+    code, rows = crop(field, path, tmp_path / "out")
+    assert code == 1
+    assert [(row["x"], row["y"], row["status"]) for row in rows] == [("", "", "failed")]
+
+
+def test_a_carriage_return_in_a_name_starts_no_line(field, tmp_path):
+    path = tmp_path / "cells.geojson"
+    path.write_text(
+        '{"type": "FeatureCollection", "features": [{"type": "Feature", "id": "a\\rb", "geometry":'
+        ' {"type": "Point", "coordinates": [30, 30]}}]}'
+    )
+    _, rows = crop(field, path, tmp_path / "out", "--size", "20")
+    assert [(row["annotation"], row["status"]) for row in rows] == [("a\rb", "written")]
+
+
+@pytest.mark.parametrize("options", [["--pad-colour", "²,1,1"], ["--focal-plane", "nan"]])
+def test_numbers_that_are_none_are_wrong_use(field, tmp_path, options):
+    code = cli.main(
+        ["crop-files", str(field), "--annotations", str(points(tmp_path, (1, 1))), str(tmp_path / "out"), *options]
+    )
+    assert code == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -165,6 +166,58 @@ class TestEqualPictures:
         assert [row["kind"] for row in report(tmp_path / "in")] == ["exact"] * 3
 
 
+class TestUnevenLight:
+    """A microscope that was not set up well darkens the corners of everything that it takes."""
+
+    @staticmethod
+    def darkened(picture: Pixels, most: float) -> Pixels:
+        y, x = (np.linspace(-1, 1, side) for side in picture.shape[:2])
+        light = 1 - most * (x[None, :] ** 2 + y[:, None] ** 2)
+        return np.rint(picture * light[..., None]).astype(np.uint8)
+
+    @pytest.mark.parametrize("most", [0.15, 0.25])
+    def test_a_copy_with_dark_corners_is_found(self, tmp_path: Path, most: float) -> None:
+        for seed in range(6):
+            save(crop(smear(seed)), tmp_path / f"{seed}.png")
+            save(self.darkened(crop(smear(seed), 4, -3), most), tmp_path / f"{seed}_dark.png")
+        assert [(row["a"][0], row["b"]) for row in report(tmp_path)] == [(str(n), f"{n}_dark.png") for n in range(6)]
+
+    def test_fields_with_dark_corners_overlap(self, tmp_path: Path) -> None:
+        for seed in range(3):
+            slide = smear(seed, 1000, 480)
+            save(self.darkened(slide[:, :640], 0.2), tmp_path / f"{seed}_a.png")
+            save(self.darkened(slide[:, 360:], 0.2), tmp_path / f"{seed}_b.png")
+        found = [(row["a"], row["b"], row["kind"]) for row in report(tmp_path)]
+        assert found == [(f"{n}_a.png", f"{n}_b.png", "overlap") for n in range(3)]
+
+
+class TestTransform:
+    def test_of_unequal_sizes_it_is_in_pixels_of_a(self, tmp_path: Path) -> None:
+        """An exact copy that comes later in the alphabet is the other side of the same pair."""
+        save(crop(smear(1)), tmp_path / "a.png")
+        save(resized(crop(smear(1), 12, -8), 310), tmp_path / "m.png")
+        save(crop(smear(1)), tmp_path / "z.bmp")
+        moved = {(row["a"], row["b"]): row["transform"].split() for row in report(tmp_path)}
+        for pair, by in ((("a.png", "m.png"), 1), (("m.png", "z.bmp"), -310 / SIDE)):
+            dx, dy = (float(moved[pair][n][3:]) for n in (2, 3))
+            assert (dx, dy) == pytest.approx((12 * by, -8 * by), abs=1)
+
+    def test_of_a_trimmed_field_it_is_where_the_centre_lies(self, tmp_path: Path) -> None:
+        whole = smear(3, 640, 480)
+        save(whole, tmp_path / "a.png")
+        save(whole[:408, :544], tmp_path / "b.png")
+        (row,) = report(tmp_path)
+        dx, dy = (float(part[3:]) for part in row["transform"].split()[2:])
+        assert row["kind"] == "near"
+        assert (dx, dy) == pytest.approx((-48, -36), abs=3)
+
+    def test_large_groups_are_listed_whole(self, tmp_path: Path) -> None:
+        picture = crop(smear(1))
+        for n in range(120):
+            save(picture, tmp_path / f"{n}.png")
+        assert len(report(tmp_path)) == 120 * 119 / 2
+
+
 class TestFields:
     def test_fields_that_share_a_part_overlap(self, tmp_path: Path) -> None:
         (tmp_path / "in").mkdir()
@@ -238,3 +291,31 @@ class TestBadInput:
         assert main(["deduplicate-files", str(tmp_path / "absent"), "--report", str(tmp_path / "r.csv")]) == 2
         (tmp_path / "in").mkdir()
         assert main(["deduplicate-files", str(tmp_path / "in"), "--report", str(tmp_path / "r.csv")]) == 2
+
+    def test_a_name_that_is_no_utf_8_is_written_as_it_is(self, tmp_path: Path) -> None:
+        for name in (b"a.png", b"b\xff.png"):
+            save(crop(smear(1)), tmp_path / os.fsdecode(name))
+        to = tmp_path / "pairs.csv"
+        assert main(["deduplicate-files", str(tmp_path), "--report", str(to)]) == 0
+        assert b"a.png,b\xff.png,exact" in to.read_bytes()
+
+    def test_a_pipe_is_no_picture(self, tmp_path: Path) -> None:
+        save(crop(smear(1)), tmp_path / "a.png")
+        os.mkfifo(tmp_path / "b.png")
+        assert report(tmp_path) == []
+
+    def test_jpeg_xl_has_the_same_limit(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        save(crop(smear(1)), tmp_path / "a.png")
+        flat = np.zeros((9600, 9600), dtype=np.uint8)
+        (tmp_path / "b.jxl").write_bytes(imagecodecs.jpegxl_encode(flat, lossless=True, effort=1))
+        report(tmp_path, expected=1)
+        assert "b.jxl: " in capsys.readouterr().out
+
+    @pytest.mark.parametrize("options", [["--report", "."], ["--report", "a.png"], ["--jobs", "-3"]])
+    def test_wrong_use_is_told_before_the_work(self, tmp_path: Path, options: list[str]) -> None:
+        save(crop(smear(1)), tmp_path / "a.png")
+        before = (tmp_path / "a.png").read_bytes()
+        options = [str(tmp_path / one) if one in (".", "a.png") else one for one in options]
+        given = options if "--report" in options else [*options, "--report", str(tmp_path / "pairs.csv")]
+        assert main(["deduplicate-files", str(tmp_path), *given]) == 2
+        assert (tmp_path / "a.png").read_bytes() == before

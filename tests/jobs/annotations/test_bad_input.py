@@ -198,3 +198,16 @@ def check_bytes(data: bytes) -> list[Shape] | None:
         assert shape.reason or (shape.kind in ("point", "box", "polygon") and all(side == side for side in shape.box))
         (shape.label + shape.annotator + shape.image + shape.annotation).encode()
     return found
+
+
+def test_white_space_between_elements_costs_nothing(read):
+    """Not the square of it: this file took half a minute."""
+    objects = "<object><name>A</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax></bndbox></object>"
+    shapes = read(b"<annotation>" + b"\n" * 3_000_000 + objects.encode() + b"</annotation>")
+    assert [(shape.label, shape.box) for shape in shapes] == [("A", (0, 0, 9, 9))]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_of_yolo_end_as_they_like(read, end):
+    lines = [f"{n} 0.5 0.5 0.{n + 1} 0.1" for n in range(3)]
+    assert [shape.label for shape in read(end.join(lines).encode())] == ["0", "1", "2"]

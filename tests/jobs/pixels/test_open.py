@@ -6,6 +6,7 @@ import io
 import struct
 import zlib
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -19,13 +20,15 @@ from schemas.reasons import Reason
 def reason_of(*files: bytes) -> Reason:
     """The reason for which files are refused on opening or on decoding their first tile."""
 
-    def read_first_tile():
-        reader = open_scan([io.BytesIO(file) for file in files])
-        reader.decode(next(iter(reader.tiles(0))))
-
     with pytest.raises(BadInput) as problem:
-        read_first_tile()
+        first_tile(*files)
     return problem.value.reason
+
+
+def first_tile(*files: bytes) -> np.ndarray:
+    """Its pixels."""
+    reader = open_scan([io.BytesIO(file) for file in files])
+    return reader.decode(next(iter(reader.tiles(0))))
 
 
 def test_empty():
@@ -128,6 +131,75 @@ def test_cut_field_is_truncated(make, suffix):
     Image.fromarray(make.picture(300, 300)).save(target, suffix)
     data = target.getvalue()
     assert reason_of(data[: len(data) // 2]) is Reason.TRUNCATED
+
+
+@pytest.mark.parametrize("damage", ["junk", "zeros", "end", "rows"])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_nothing_is_made_up_for_a_damaged_jpeg(make, damage, orientation):
+    target = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x112] = orientation
+    Image.fromarray(make.picture(300, 300)).save(target, "JPEG", quality=95, exif=exif)
+    data = target.getvalue()
+    middle = len(data) // 2
+    noise = np.random.default_rng(1).integers(0, 255, 500, dtype=np.uint8).tobytes()
+    changed = {
+        "junk": data[:middle] + noise + data[middle + 500 :],
+        "zeros": data[:middle] + bytes(4000) + data[middle + 4000 :],
+        "end": data[:middle] + b"\xff\xd9",
+        "rows": data.replace(struct.pack(">HH", 300, 300), struct.pack(">HH", 600, 300), 1),
+    }[damage]
+    assert reason_of(changed) in (Reason.UNREADABLE, Reason.TRUNCATED)
+    assert first_tile(data).shape == (300, 300, 3)
+
+
+@pytest.mark.parametrize("tag", [279, 273])
+@pytest.mark.parametrize("orientation", [1, 3])
+def test_nothing_is_made_up_for_a_tiff_without_all_its_strips(tmp_path, tag, orientation):
+    path = tmp_path / "a.tif"
+    cmyk = np.random.default_rng(1).integers(0, 255, (96, 64, 4), dtype=np.uint8)
+    extra = [(274, 3, 1, orientation, True)]
+    tifffile.imwrite(path, cmyk, photometric="separated", rowsperstrip=32, extratags=extra, metadata=None)
+    assert first_tile(path.read_bytes()).shape[2] == 3
+    with tifffile.TiffFile(path, mode="r+b") as file:
+        field = file.pages[0].tags[tag]
+        field.overwrite(field.value[:-1] if tag == 273 else (*field.value[:-1], field.value[-1] // 2))
+    assert reason_of(path.read_bytes()) in (Reason.UNREADABLE, Reason.TRUNCATED)
+
+
+def test_twelve_bits_of_grey_are_brought_to_eight(tmp_path):
+    path = tmp_path / "a.tif"
+    samples = np.arange(4096, dtype=np.uint16).reshape(64, 64)
+    packed = imagecodecs.packints_encode(samples.ravel(), 12)
+    tifffile.imwrite(path, samples, photometric="minisblack", metadata=None)
+    with tifffile.TiffFile(path, mode="r+b") as file:
+        page = file.pages[0]
+        at = page.dataoffsets[0]
+        page.tags["BitsPerSample"].overwrite(12)
+        page.tags["StripByteCounts"].overwrite(len(packed))
+    data = bytearray(path.read_bytes())
+    data[at : at + len(packed)] = packed
+    assert np.array_equal(first_tile(bytes(data))[..., 0], samples >> 4)
+
+
+def test_libraries_say_nothing_of_what_a_file_holds(tmp_path, make, caplog):
+    path = make.pyramid(tmp_path / "Anna_19610203.svs", [make.picture(300, 300)], compression="jpeg")
+    with tifffile.TiffFile(path, mode="r+b") as file:
+        file.pages[0].tags["TileByteCounts"].overwrite((1,))
+    reason_of(path.read_bytes())
+    assert "Anna" not in caplog.text
+    assert not [each for each in caplog.records if each.name == "tifffile"]
+
+
+def test_pages_below_a_page_are_counted(tmp_path):
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as writer:
+        writer.write(np.zeros((32, 32), np.uint8), subifds=1, metadata=None)
+        writer.write(np.zeros((16, 16), np.uint8), metadata=None)
+    with tifffile.TiffFile(path, mode="r+b") as file:
+        below = file.pages[0].tags[330]
+        below.overwrite(tuple(below.value) * 3000)
+    assert reason_of(path.read_bytes()) is Reason.TOO_LARGE
 
 
 def test_a_field_of_noise_behind_the_signature_is_unreadable():

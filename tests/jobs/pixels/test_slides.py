@@ -56,6 +56,32 @@ def test_a_folder_with_a_broken_level_is_refused(tmp_path, make):
         pass
 
 
+@pytest.mark.parametrize("end", range(0, 460, 4))
+def test_a_folder_whose_finest_level_was_cut_off_is_refused(tmp_path, make, end):
+    make.slide(tmp_path / "1.dcm", make.picture(51, 35))
+    data = make.slide(tmp_path / "2.dcm", make.picture()).read_bytes()
+    (tmp_path / "2.dcm").write_bytes(data[:end])
+    with pytest.raises(BadInput), open_slide(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize(
+    "height", [lambda n: 1e-9 * (n % 2), lambda n: 3.5 + n % 2, lambda n: 0.1 * n], ids=["noise", "two", "each its own"]
+)
+def test_tiles_that_were_focused_one_by_one_are_one_plane(tmp_path, make, whole, height):
+    pixels = make.picture()
+
+    def change(dataset):
+        sparse()(dataset)
+        for n, group in enumerate(dataset.PerFrameFunctionalGroupsSequence):
+            group.PlanePositionSlideSequence[0].ZOffsetInSlideCoordinateSystem = height(n)
+
+    make.slide(tmp_path / "a.dcm", pixels, change=change, **NATIVE)
+    with open_slide(tmp_path) as slide:
+        assert np.array_equal(whole(slide), pixels)
+        assert not any(tile.absent for tile in slide.tiles(0))
+
+
 def test_a_folder_of_two_series_is_wrong_use(tmp_path, make):
     def change(dataset):
         dataset.SeriesInstanceUID = "1.2.3"
