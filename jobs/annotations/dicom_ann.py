@@ -44,7 +44,7 @@ def open_ann(stream: BinaryIO) -> Dataset:
     """The data set of an annotation file.
 
     Raises:
-        BadInput: not readable, cut off, or of another SOP class.
+        BadInput: not readable, cut off, of another SOP class, or without its groups (PS3.3 C.37.1.2).
     """
     try:
         with warnings.catch_warnings():
@@ -58,6 +58,8 @@ def open_ann(stream: BinaryIO) -> Dataset:
                 raise BadInput(Reason.UNKNOWN_FORMAT)
             for _ in found.iterall():
                 pass
+            if not found.get("AnnotationGroupSequence"):
+                raise BadInput(Reason.UNREADABLE)
     except BadInput:
         raise
     except Exception:  # pydicom fails in many ways on broken files

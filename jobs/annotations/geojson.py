@@ -13,6 +13,8 @@ from typing import Any
 
 from jobs.annotations.shape import NO_FACTS, Shape, area, bounds, malformed, numbers, ring_of, words
 from jobs.annotations.text import Elements, bare_list, json_value, members, skip
+from jobs.errors import BadInput
+from schemas.reasons import Reason
 
 Drawn = tuple[str, tuple[float, ...]]
 """Kind and coordinates."""
@@ -47,11 +49,15 @@ def _features(text: str) -> Iterator[Any]:
     if listed is not None:
         yield from listed
         return
-    lone = False
+    lone = collection = has_list = False
     for name, value in members(text, ("features",)):
         lone = lone or (name, value) == ("type", "Feature")
+        collection = collection or (name, value) == ("type", "FeatureCollection")
         if isinstance(value, Elements):
+            has_list = True
             yield from value
+    if collection and not has_list:
+        raise BadInput(Reason.UNREADABLE)
     if lone:
         yield json_value(text, skip(text))[0]
 
