@@ -32,6 +32,9 @@ FIELD_FROM = 320
 """Pictures whose longer side is over this are fields, which may overlap in part."""
 _BLOCK = 1024
 _FIELD_BLOCK = 64
+_GROUP_MOST, _FRIENDS_MOST = 1000, 300
+"""In larger groups of equal pictures, pairs are listed with the first only, as they would be millions; of changed
+copies, pairs that were not looked at stay so."""
 _COLUMNS = ("a", "b", "kind", "score", "transform")
 
 Told = Callable[[str, int, int], None]
@@ -189,12 +192,12 @@ def _pairs(kept: _Folder, jobs: int, told: Told, *, parts: bool) -> list[Pair]:
         groups[sha256].append(number)
     members = {group[0]: group for group in groups.values()}
     near = _near(kept, np.array(sorted(members), dtype=np.int64), jobs, told)
-    found = of_all({pair: ("near", match) for pair, match in near.items()}, members)
+    found = of_all({pair: ("near", match) for pair, match in near.items()}, members, _GROUP_MOST)
     single = {pair: (kind, _in_pixels(kept, pair[0], match)) for pair, (kind, match) in found.items()}
     if parts:
         fields = sorted(set(members) & set(kept.fields))
         shared = _overlapping(kept, fields, set(near), jobs, told)
-        single |= of_all(shared, {n: members[n] for n in fields})
+        single |= of_all(shared, {n: members[n] for n in fields}, _GROUP_MOST)
     return [
         Pair(kept.paths[a], kept.paths[b], kind, match.score, _transform(match))
         for (a, b), (kind, match) in sorted(single.items(), key=lambda item: item[0])
@@ -220,7 +223,7 @@ def _near(kept: _Folder, single: NDArray[np.int64], jobs: int, told: Told) -> di
     fields = np.isin(np.arange(len(kept.paths)), list(kept.fields))
     kept.likeness = judge(kept.squares, kept.widths, kept.heights, fields)
     found = _compared(kept, pairs, jobs, told)
-    return found | _compared(kept, friends(list(found), pairs), jobs, told)
+    return found | _compared(kept, friends(list(found), pairs, _FRIENDS_MOST), jobs, told)
 
 
 def _compared(kept: _Folder, pairs: NDArray[np.int64], jobs: int, told: Told) -> dict[tuple[int, int], Match]:

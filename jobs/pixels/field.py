@@ -94,7 +94,7 @@ class FieldReader:
             except BadInput:
                 picture.load()  # which says so where the file ends too early
                 raise
-            picture = _with_exif_of(picture, pixels)
+            picture = _turned_as(picture, pixels)
         return _rgb(ImageOps.exif_transpose(picture), _bits(picture))
 
     @contextmanager
@@ -124,9 +124,11 @@ class FieldReader:
             raise BadInput(Reason.UNREADABLE) from None
 
 
-def _with_exif_of(picture: Image.Image, pixels: NDArray[np.uint8]) -> Image.Image:
-    decoded = Image.fromarray(pixels)
-    decoded.info["exif"] = picture.getexif().tobytes()
+def _turned_as(picture: Image.Image, pixels: NDArray[np.uint8]) -> Image.Image:
+    """Pixels of the picture, to be turned as it is."""
+    decoded, turn = Image.fromarray(pixels), Image.Exif()
+    turn[ExifTags.Base.Orientation] = picture.getexif().get(ExifTags.Base.Orientation, 1)
+    decoded.info["exif"] = turn.tobytes()
     return decoded
 
 

@@ -40,9 +40,8 @@ Overlaps and retakes of BCCD have 0.70 to 0.96 (44 pairs), strips that were alik
 """
 _RETAKE_LEAST = 2 / 3
 """Fields that share less of their area overlap; those that share more were taken twice."""
-_GROUP_MOST, _FRIENDS_MOST = 1000, 300
-"""In larger groups, pairs are listed with the first only, as they would be millions; and of changed copies, those that
-were not looked at stay so."""
+_GROUP_MOST = 100
+"""In larger groups of a lake, pairs are listed with the first only: no one reads them all."""
 
 
 def neighbours_of(points: NDArray[np.float32], queries: Ints, among: int) -> Iterator[Ints]:
@@ -71,18 +70,19 @@ def judge(
     return Likeness(squares, reach_of(widths, heights, share, _SHIFT_PIXELS), least, aspects)
 
 
-def friends(found: Sequence[tuple[int, int]], seen: Ints) -> Ints:
+def friends(found: Sequence[tuple[int, int]], seen: Ints, most: int = _GROUP_MOST) -> Ints:
     """Pairs (n, 2) of one group that were not looked at: a friend's friend is worth a look.
 
     Args:
         found: confirmed pairs.
         seen: pairs (n, 2) that need no other look.
+        most: of a larger group none are.
     """
     group: dict[int, set[int]] = {}
     for a, b in found:
         joined = group.get(a, {a}) | group.get(b, {b})
         group.update(dict.fromkeys(joined, joined))
-    groups = {min(one): sorted(one) for one in group.values() if len(one) <= _FRIENDS_MOST}
+    groups = {min(one): sorted(one) for one in group.values() if len(one) <= most}
     every = [pair for _, one in sorted(groups.items()) for pair in combinations(one, 2)]
     wanted = np.array(every, dtype=np.int64).reshape(-1, 2)
     if not len(wanted):
@@ -91,19 +91,20 @@ def friends(found: Sequence[tuple[int, int]], seen: Ints) -> Ints:
     return wanted[~np.isin(wanted @ [count, 1], seen @ [count, 1])]
 
 
-def of_all(single: Found, members: Mapping[int, Sequence[int]]) -> Found:
+def of_all(single: Found, members: Mapping[int, Sequence[int]], most: int = _GROUP_MOST) -> Found:
     """Pairs of all pictures: those of equal pixels, and those that follow as one of a group stands for the others.
 
     Args:
         single: pairs of pictures that stand for a group.
         members: number to the numbers of its group, itself among them, in order.
+        most: of a larger group, pairs with its first are all.
     """
     found: Found = {}
     for group in members.values():
-        equal = combinations(group, 2) if len(group) <= _GROUP_MOST else ((group[0], other) for other in group[1:])
+        equal = combinations(group, 2) if len(group) <= most else ((group[0], other) for other in group[1:])
         found |= dict.fromkeys(equal, ("exact", SAME))
     for (a, b), (kind, match) in single.items():
-        small = len(members[a]) * len(members[b]) <= _GROUP_MOST**2
+        small = len(members[a]) * len(members[b]) <= most**2
         for x, y in product(members[a], members[b]) if small else [(a, b)]:
             # Seen from the other side, a change is undone.
             found[min(x, y), max(x, y)] = kind, match if x < y else match.undone()
